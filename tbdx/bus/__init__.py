@@ -1,0 +1,1 @@
+"""How it moves: publish, subscribe, snapshot. Empty until the journal arrives."""

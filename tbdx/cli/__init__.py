@@ -1,0 +1,1 @@
+"""How people say it: options in, one kernel verb, lines out."""

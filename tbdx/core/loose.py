@@ -1,0 +1,141 @@
+"""YAML as people and other tools write it: YAML 1.2 core scalars, never a date, nothing that can run or explode.
+
+Built on ruamel.yaml's events, so every complaint has its line. Refused: tags, anchors, aliases, duplicate keys, keys
+that are not strings, nesting deeper than 20. Loading costs about fifty times what `core.canon` costs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tbdx.errors import BadFile
+
+DEEPEST = 20
+
+
+def load_map(text: str, first_line: int = 1) -> tuple[dict[str, Any], dict[str, int]]:
+    """(mapping, line of each top-level key) of one YAML document; an empty one is an empty mapping.
+
+    `first_line` is the number of the text's first line in its file, and lines are said as the file counts them.
+    Raises BadFile.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.reader import ReaderError
+    from ruamel.yaml.scanner import ScannerError
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Reader = _reader()
+    try:
+        return _Builder(yaml.parse(text), first_line).document()
+    except ReaderError as e:
+        raise BadFile(f"control character {e.character!r}", line=text.count("\n", 0, e.position) + first_line)
+    except MarkedYAMLError as e:
+        mark = e.problem_mark or e.context_mark
+        what = e.problem or e.context or "not YAML"
+        if isinstance(e, ScannerError) and what.startswith("could not find expected"):
+            what = "expected `key: value`"
+        raise BadFile(str(what), line=mark.line + first_line if mark else 0)
+    except (YAMLError, RecursionError, ValueError) as e:
+        raise BadFile(f"not YAML: {e}".splitlines()[0])
+
+
+def _reader() -> type:
+    from ruamel.yaml.reader import Reader, ReaderError
+
+    class Lenient(Reader):
+        """Takes what npm's yaml writes raw (C1 controls, DEL) and refuses the rest of the control characters."""
+
+        def check_printable(self, data: Any) -> None:
+            for at, c in enumerate(data):
+                if c < " " and c not in "\t\n\r":
+                    raise ReaderError(
+                        self.name, self.index + (len(self.buffer) - self.pointer) + at, ord(c), "unicode", ""
+                    )
+
+    return Lenient
+
+
+class _Builder:
+    """Plain values from a stream of YAML events."""
+
+    def __init__(self, events: Any, first_line: int) -> None:
+        self.events = iter(events)
+        self.first_line = first_line
+        self.lines: dict[str, int] = {}
+
+    def document(self) -> tuple[dict[str, Any], dict[str, int]]:
+        from ruamel.yaml import events
+
+        event = next(self.events)
+        while isinstance(event, (events.StreamStartEvent, events.DocumentStartEvent)):
+            event = next(self.events)
+        if isinstance(event, events.StreamEndEvent):
+            return {}, {}
+        if isinstance(event, events.ScalarEvent) and event.value == "" and event.style is None:
+            data: Any = {}
+        else:
+            if not isinstance(event, events.MappingStartEvent):
+                raise BadFile("expected `key: value` lines", line=self.line(event))
+            data = self.value(event, 0)
+        next(self.events)  # the end of the document
+        rest = next(self.events)
+        if not isinstance(rest, events.StreamEndEvent):
+            raise BadFile("a second YAML document begins here", line=self.line(rest))
+        return data, self.lines
+
+    def line(self, event: Any) -> int:
+        return int(event.start_mark.line) + self.first_line
+
+    def value(self, event: Any, depth: int) -> Any:
+        from ruamel.yaml.events import AliasEvent, MappingEndEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
+
+        line = self.line(event)
+        if isinstance(event, AliasEvent) or event.anchor is not None:
+            raise BadFile("YAML anchors and aliases are not accepted; write the value out", line=line)
+        if event.tag is not None:
+            raise BadFile(f"YAML tag {event.tag} is not accepted", line=line)
+        if depth > DEEPEST:
+            raise BadFile(f"nested deeper than {DEEPEST} levels", line=line)
+        if isinstance(event, ScalarEvent):
+            return event.value if event.style else resolve(event.value)
+        if isinstance(event, SequenceStartEvent):
+            items = []
+            while not isinstance(event := next(self.events), SequenceEndEvent):
+                items.append(self.value(event, depth + 1))
+            return items
+        data: dict[str, Any] = {}
+        seen: dict[str, int] = {}
+        while not isinstance(event := next(self.events), MappingEndEvent):
+            line = self.line(event)
+            if not isinstance(event, ScalarEvent) or event.tag or event.anchor:
+                raise BadFile("a key must be plain text", line=line)
+            if event.value in seen:
+                raise BadFile(f"{event.value}: given twice, first in line {seen[event.value]}", line=line)
+            seen[event.value] = line
+            if depth == 0:
+                self.lines[event.value] = line
+            data[event.value] = self.value(next(self.events), depth + 1)
+        return data
+
+
+def resolve(text: str) -> Any:
+    """A plain scalar's value by YAML 1.2's core schema; everything else, dates too, is the string itself."""
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if text in ("true", "True", "TRUE", "false", "False", "FALSE"):
+        return text[0] in "tT"
+    from tbdx.core.canon import is_plain
+
+    if text[0] not in "+-.0123456789" or is_plain(text):
+        return text
+    if text[:2] in ("0x", "0o"):
+        return int(text, 0)
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    except ValueError:
+        return text

@@ -1,0 +1,116 @@
+"""Every failure tbdx reports, as one tree.
+
+    TbdxError            1  error          something did not work
+    ├── Usage            2  usage          the command line itself is wrong
+    ├── Invalid          2  invalid        a value is wrong; nothing was written
+    ├── NotFound         1  not_found      no such issue, workspace, commit, entry
+    ├── NotInitialized   1  not_initialized  no .tbd/config.yml here or above
+    ├── BadFormat        1  format         the repository is stamped newer (or older) than we write
+    ├── Unsupported      1  unsupported    the repository's format cannot hold what was asked for
+    ├── BadFile          1  bad_file       a file's content is damaged: path, line, reason
+    ├── Locked           1  locked         another process holds the lock, and the wait has ended
+    ├── Disk             1  disk           the file system refused
+    ├── Git              1  git            git refused or is missing
+    ├── Sync             1  sync           part of the sync was withheld or could not be merged
+    ├── NotPublished     6  not_published  everything is kept here, nothing is lost, the remote lacks it
+    ├── Stale            4  stale          the entity's version is not the one the caller named
+    ├── Nothing          3  nothing        nothing matched, or the time was up
+    └── Interrupted    130  interrupted
+
+The number is the exit code, the word the stable `code` of the JSON form, `type` is the class name that tbd prints.
+"""
+
+from __future__ import annotations
+
+
+class TbdxError(Exception):
+    exit_code = 1
+    code = "error"
+    type: str | None = "CLIError"
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def facts(self) -> dict[str, object]:
+        """What a program may want to know beyond the message: plain JSON values."""
+        return {}
+
+
+class Usage(TbdxError):
+    exit_code, code, type = 2, "usage", "UsageError"
+
+
+class Invalid(TbdxError):
+    exit_code, code, type = 2, "invalid", "ValidationError"
+
+
+class NotFound(TbdxError):
+    code, type = "not_found", "NotFoundError"
+
+
+class NotInitialized(TbdxError):
+    code, type = "not_initialized", "NotInitializedError"
+
+
+class BadFormat(TbdxError):
+    code, type = "format", None
+
+
+class Unsupported(TbdxError):
+    code = "unsupported"
+
+
+class BadFile(TbdxError):
+    """A file whose content cannot be used. `line` counts from 1, 0 when no line is to blame."""
+
+    code, type = "bad_file", None
+
+    def __init__(self, reason: str, *, path: str = "", line: int = 0, hint: str | None = None) -> None:
+        self.reason, self.path, self.line = reason, path, line
+        super().__init__(describe_bad(path, line, reason), hint=hint)
+
+    def at(self, path: str) -> BadFile:
+        """The same complaint about a named file."""
+        return BadFile(self.reason, path=path, line=self.line, hint=self.hint)
+
+    def facts(self) -> dict[str, object]:
+        return {"path": self.path, "line": self.line}
+
+
+def describe_bad(path: str, line: int, reason: str) -> str:
+    where = f"{path}:{line}" if path and line else path or (f"line {line}" if line else "")
+    return f"{where}: {reason}" if where else reason
+
+
+class Locked(TbdxError):
+    code, type = "locked", "LockError"
+
+
+class Disk(TbdxError):
+    code, type = "disk", "DiskError"
+
+
+class Git(TbdxError):
+    code, type = "git", "GitError"
+
+
+class Sync(TbdxError):
+    code, type = "sync", "SyncError"
+
+
+class NotPublished(Sync):
+    exit_code, code = 6, "not_published"
+
+
+class Stale(TbdxError):
+    exit_code, code = 4, "stale"
+
+
+class Nothing(TbdxError):
+    exit_code, code = 3, "nothing"
+
+
+class Interrupted(TbdxError):
+    exit_code, code = 130, "interrupted"

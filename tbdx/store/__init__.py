@@ -1,0 +1,1 @@
+"""Where it is kept: files and git."""
