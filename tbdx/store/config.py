@@ -1,0 +1,180 @@
+"""`.tbd/config.yml`, tbd's, and `.tbd/tbdx.yml`, ours: data only; neither can name a command, a hook or a URL.
+
+A stamp (`tbd_format`) says which clients share the repository. tbdx never changes it.
+"""
+
+from __future__ import annotations
+
+from tbdx.core import canon
+from tbdx.core.codec import decode
+from tbdx.core.ids import is_prefix
+from tbdx.errors import BadFile, BadFormat, Invalid
+from tbdx.store import files
+from tbdx.store.layout import Repo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+TBD_VERSION = "0.7.1"  # the tbd release whose commands, shapes and files we give
+FORMATS = ("f03", "f04", "f05", "f06", "f07", "f08")
+NEWEST = FORMATS[-1]
+
+
+class Config:
+    """The settings that commands need, and all of them as read in `raw`."""
+
+    def __init__(self, raw: dict[str, Any]) -> None:
+        self.raw = raw
+        self.format: str = raw["tbd_format"]
+        self.prefix: str = raw["display"]["id_prefix"]
+        sync = raw.get("sync") or {}
+        self.branch: str = sync.get("branch") or "tbd-sync"
+        self.remote: str = sync.get("remote") or "origin"
+
+    @property
+    def keeps_new_keys(self) -> bool:
+        """True when every client of this stamp keeps the keys that came with f08."""
+        return self.format == NEWEST
+
+
+def load(repo: Repo) -> Config:
+    """The repository's settings, its stamp checked. Raises BadFormat, BadFile."""
+    raw = read(repo)
+    stamp = raw.get("tbd_format", "f01")
+    if stamp not in FORMATS:
+        raise refused(stamp)
+    display, sync = raw.get("display"), raw.get("sync")
+    if not isinstance(display, dict) or not isinstance(display.get("id_prefix"), str):
+        raise BadFile("display.id_prefix: Required", path=repo.config)
+    if not is_prefix(display["id_prefix"]):
+        raise BadFile(f"display.id_prefix: {display['id_prefix']!r} is not a prefix", path=repo.config)
+    if sync is not None and not isinstance(sync, dict):
+        raise BadFile("sync: Expected a mapping", path=repo.config)
+    config = Config(raw)
+    for name, value in (("sync.branch", config.branch), ("sync.remote", config.remote)):
+        if not is_ref_name(value):
+            raise BadFile(f"{name}: {value!r} is not a name that git takes", path=repo.config)
+    repo.legacy = stamp == "f03"
+    return config
+
+
+def refused(stamp: object) -> BadFormat:
+    """Why a stamp is not served."""
+    if isinstance(stamp, str) and len(stamp) == 3 and stamp[0] == "f" and stamp[1:].isdigit() and stamp < FORMATS[0]:
+        return BadFormat(
+            f"Config format '{stamp}' is older than '{FORMATS[0]}', the oldest that tbdx reads.",
+            hint="run any command of a real tbd once: it brings the repository up to date",
+        )
+    return BadFormat(
+        "This repository requires a newer version of tbd.\n"
+        f"Config format '{stamp}' is from a newer tbd version.\n"
+        f"This tbdx version supports up to format '{NEWEST}'.",
+        hint="upgrade tbdx; nothing was written",
+    )
+
+
+def is_ref_name(text: object) -> bool:
+    """True for a branch or remote name that is safe on git's command line and that git itself would take."""
+    if not isinstance(text, str) or not text or text[0] in "-/." or text[-1] in "/." or text.endswith(".lock"):
+        return False
+    return (
+        text.isprintable()
+        and not any(c in " ~^:?*[\\" for c in text)
+        and not any(bad in text for bad in ("..", "//", "@{", "/.", "/-"))
+    )
+
+
+def read(repo: Repo) -> dict[str, Any]:
+    """config.yml as it stands. Raises BadFile."""
+    try:
+        return parse(files.read(repo.config))
+    except BadFile as e:
+        raise e.at(repo.config)
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """YAML settings; whole-line comments do not keep them from the fast reader."""
+    text = decode(data)
+    plain = "".join([line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#")])
+    try:
+        return canon.loads(plain)
+    except canon.Declined:
+        from tbdx.core import loose
+
+        return loose.load_map(text)[0]
+
+
+def get(raw: dict[str, Any], key: str) -> Any:
+    """The value at a dotted key. Raises Invalid for one that is not there."""
+    value: Any = raw
+    for part in key.split("."):
+        if not isinstance(value, dict) or part not in value:
+            raise Invalid(f"Unknown key: {key}", hint="tbdx config show lists the keys")
+        value = value[part]
+    return value
+
+
+def put(repo: Repo, key: str, value: Any) -> None:
+    """Change one existing setting; every other byte's meaning, and the comments, stay."""
+    import io
+
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 1_000_000
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    document = yaml.load(decode(files.read(repo.config)))
+    *parents, last = key.split(".")
+    place = document
+    for part in parents:
+        place = place[part]
+    place[last] = value
+    out = io.StringIO()
+    yaml.dump(document, out)
+    files.write(repo.config, out.getvalue().encode())
+
+
+def new_config(prefix: str, branch: str, remote: str, at: str) -> str:
+    """The config.yml of a new repository."""
+    head = {"tbd_format": NEWEST, "tbd_version": TBD_VERSION, "tbd_fallback_version": TBD_VERSION}
+    rest = {
+        "tbd_upgrades": [{"version": TBD_VERSION, "at": at}],
+        "display": {"id_prefix": prefix},
+        "sync": {"branch": branch, "remote": remote, "storage": "git-common-dir-v1"},
+        "settings": {"auto_sync": False, "doc_auto_sync_hours": 24, "use_gh_cli": True},
+    }
+    comment = (
+        "# tbd_upgrades lists the tbd versions that have set this repository up, oldest first.\n"
+        "# tbdx writes here the tbd release whose files it imitates;\n"
+        "# its own version stands in .tbd/tbdx.yml.\n"
+    )
+    return canon.dumps(head) + comment + canon.dumps(rest)
+
+
+GITIGNORE = """\
+# local to one checkout
+docs/
+data-sync-worktree/
+data-sync/
+state.yml
+backups/
+*.tmp
+*.temp
+!workspaces/
+"""
+
+
+def layout_yml(stamp: str, at: str) -> str:
+    """The layout.yml that tbd keeps beside the hidden worktree."""
+    return canon.dumps(
+        {
+            "tbd_format": stamp,
+            "sync_storage": "git-common-dir-v1",
+            "data_sync_worktree": "data-sync-worktree",
+            "lock_profile": "data-sync-v1",
+            "created_at": at,
+            "updated_at": at,
+        }
+    )

@@ -1,0 +1,180 @@
+"""Plain files, read and written so that nothing in a clone can lead us elsewhere and no crash leaves half a file.
+
+Reading never follows a link, never waits on a FIFO, never takes in more than the limit. Writing goes to a temporary
+file, is flushed, and is renamed into place; the directory is flushed too, so that a finished call survives a crash.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from tbdx.core.codec import LARGEST
+from tbdx.errors import BadFile, Disk
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_KINDS = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+
+
+def read(path: str, limit: int = LARGEST) -> bytes:
+    """The bytes of a regular file, at most limit + 1 of them. Raises FileNotFoundError, BadFile for anything else."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise
+    except OSError as e:
+        if e.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            raise BadFile(f"{kind_of(os.lstat(path).st_mode)}, not a file; it is not followed", path=path)
+        raise Disk(f"cannot read {path}: {e.strerror}")
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadFile(f"{kind_of(status.st_mode)}, not a file", path=path)
+        left = min(status.st_size, limit) + 1
+        data = os.read(fd, left)
+        if len(data) == left and left <= limit:  # it grew meanwhile
+            while chunk := os.read(fd, limit + 1 - len(data)):
+                data += chunk
+        return data
+    except OSError as e:
+        raise Disk(f"cannot read {path}: {e.strerror}")
+    finally:
+        os.close(fd)
+
+
+def kind_of(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "a device")
+
+
+def write(path: str, data: bytes, *, scratch: str | None = None, durable: bool = True) -> None:
+    """Replace the file at `path` in one step. `scratch` is a folder on the same disk for the temporary file, so that
+    a crash leaves nothing beside the target. Raises Disk; the old file is then untouched."""
+    folder = os.path.dirname(path)
+    temporary = os.path.join(scratch or folder, f".{os.path.basename(path)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    try:
+        _write_new(temporary, data, durable)
+        try:
+            os.replace(temporary, path)
+        except OSError as e:
+            if e.errno != errno.EXDEV:
+                raise
+            os.unlink(temporary)
+            temporary = os.path.join(folder, os.path.basename(temporary))
+            _write_new(temporary, data, durable)
+            os.replace(temporary, path)
+        if durable:
+            sync_folder(folder)
+    except OSError as e:
+        _discard(temporary)
+        raise Disk(f"cannot write {path}: {e.strerror}", hint=hint_for(e))
+
+
+def create(path: str, data: bytes, *, scratch: str) -> bool:
+    """Put a new file at `path`, complete or not at all; False when there is one already. Raises Disk."""
+    temporary = os.path.join(scratch, f".{os.path.basename(path)}.{os.getpid()}.tmp")
+    try:
+        _write_new(temporary, data, True)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+        except OSError as e:  # a disk without hard links
+            if e.errno not in (errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.EMLINK):
+                raise
+            if os.path.lexists(path):
+                return False
+            write(path, data)
+        sync_folder(os.path.dirname(path))
+        return True
+    except OSError as e:
+        raise Disk(f"cannot write {path}: {e.strerror}", hint=hint_for(e))
+    finally:
+        _discard(temporary)
+
+
+def _write_new(path: str, data: bytes, durable: bool) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        if durable:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _discard(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def sync_folder(path: str) -> None:
+    """Flush a folder's entries to disk, where the system can."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    except OSError as e:
+        if e.errno not in (errno.EINVAL, errno.EROFS, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(fd)
+
+
+def hint_for(e: OSError) -> str | None:
+    if e.errno == errno.ENOSPC:
+        return "the disk is full; free some space and repeat the command"
+    if e.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return "the folder is not writable here; reading commands still work"
+    return None
+
+
+def make_folder(path: str) -> None:
+    """Make a folder and its parents. Raises Disk."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as e:
+        raise Disk(f"cannot make {path}: {e.strerror}", hint=hint_for(e))
+
+
+def inside(root: str, *names: str) -> str:
+    """The path of `names` under `root`, refused when a part could lead out of it. Raises BadFile.
+
+    Each name is one path component; none may be a symbolic link, whether or not the last one exists yet.
+    """
+    path = root
+    for name in names:
+        if name in ("", ".", "..") or "/" in name or "\0" in name or "\\" in name:
+            raise BadFile(f"{name!r} is not a file name", path=root)
+        path = f"{path}/{name}"
+        try:
+            mode = os.lstat(path).st_mode
+        except FileNotFoundError:
+            continue
+        except OSError as e:
+            raise BadFile(e.strerror or "cannot be looked at", path=path)
+        if stat.S_ISLNK(mode):
+            raise BadFile("a symbolic link; it is not followed", path=path)
+    return path
+
+
+def walk(root: str, rel: str = "") -> Iterator[tuple[str, str | None]]:
+    """(path relative to root, None) for each regular file below it, in name order; (path, what it is) for the rest."""
+    try:
+        entries = sorted(os.scandir(os.path.join(root, rel) if rel else root), key=lambda e: e.name)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        path = f"{rel}/{entry.name}" if rel else entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from walk(root, path)
+        elif entry.is_file(follow_symlinks=False):
+            yield path, None
+        else:
+            yield path, kind_of(entry.stat(follow_symlinks=False).st_mode)

@@ -1,0 +1,196 @@
+"""tbd's lock: a directory whose `owner/record` says who holds it. Every writer of tbd and of tbdx takes it.
+
+A holder that died is recognised by its process id being gone on this host (and, for our own records, by boot and start
+time, since process ids come round again); its lock is renamed away, never deleted under anybody. The network is
+never used while holding it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+
+from tbdx.errors import Disk, Locked, TbdxError
+from tbdx.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+WAIT_S = 30.0  # how long a command waits for another writer
+STALE_S = 1800.0  # tbd's own: a record older than this whose process is gone is dead
+TOUCH_S = 60.0  # tbd's own: a holder shows that often that it lives
+
+
+class Lock:
+    """Hold the directory at `path` as a context manager. Raises Locked after `wait_s`, Disk when it cannot be made."""
+
+    def __init__(self, path: str, *, wait_s: float = WAIT_S) -> None:
+        self.path = path
+        self.wait_s = wait_s
+        self.token = _uuid4()
+        self.touched = 0.0
+
+    def __enter__(self) -> Lock:
+        files.make_folder(os.path.dirname(self.path))
+        deadline = time.monotonic() + self.wait_s
+        pause = 0.002
+        while not self._take():
+            self._break_dead()
+            if time.monotonic() > deadline:
+                _remove(f"{self.path}.owner-{self.token}")
+                raise Locked(f"Failed to acquire lock at {self.path}: {self._who()}", hint="try again in a moment")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)
+        self.touched = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if (read_record(f"{self.path}/owner/record") or {}).get("token") == self.token:
+            gone = f"{self.path}.released-{self.token}"
+            os.rename(self.path, gone)
+            _remove(gone)
+
+    def touch(self) -> None:
+        """Show that the holder lives; call it from long loops."""
+        if time.monotonic() - self.touched > TOUCH_S / 2:
+            os.utime(self.path)
+            self.touched = time.monotonic()
+
+    def _take(self) -> bool:
+        """One election: the record is prepared, mkdir decides, the record is moved in."""
+        import json
+
+        if os.path.lexists(self.path) and not os.path.isdir(self.path):
+            raise Locked(f"Failed to acquire lock at {self.path}: it is not a folder", hint=f"look at {self.path}")
+        prepared = f"{self.path}.owner-{self.token}"
+        record = {"version": 1, "token": self.token, "host": os.uname().nodename, "pid": os.getpid()}
+        record |= {"boot": _boot_id(), "started": _started(os.getpid())}
+        try:
+            if not os.path.isdir(prepared):
+                os.mkdir(prepared)
+                files.write(f"{prepared}/record", json.dumps(record).encode(), durable=False)
+            os.mkdir(self.path)
+            os.rename(prepared, f"{self.path}/owner")
+        except FileExistsError:
+            return False
+        except OSError as e:
+            _remove(prepared)
+            raise Disk(f"cannot take the lock {self.path}: {e.strerror}", hint=files.hint_for(e))
+        return True
+
+    def _break_dead(self) -> None:
+        """Move the lock out of the way when its holder is provably dead."""
+        try:
+            taken_at = os.stat(self.path).st_mtime
+        except FileNotFoundError:
+            return
+        record = read_record(f"{self.path}/owner") or read_record(f"{self.path}/owner/record")
+        if record is None:
+            if not os.path.lexists(f"{self.path}/owner") and self._is_orphan(taken_at):
+                with contextlib.suppress(OSError):  # succeeds only while it is empty
+                    os.rmdir(self.path)
+            return
+        if not is_dead(record) or ("boot" not in record and time.time() - taken_at <= STALE_S):
+            return
+        aside = f"{self.path}.stale-{_uuid4()}"
+        try:
+            os.rename(self.path, aside)
+        except OSError:
+            return
+        moved = read_record(f"{aside}/owner/record") or read_record(f"{aside}/owner") or {}
+        if moved.get("token") == record.get("token"):
+            _remove(aside)
+        else:  # somebody else took it between our look and our rename: give it back
+            os.rename(aside, self.path)
+
+    def _is_orphan(self, taken_at: float) -> bool:
+        """True for a lock without a record that nobody can hold: tbd's old age rule, or one of ours that was killed
+        between mkdir and rename and left its prepared record of the same second beside it."""
+        if time.time() - taken_at > STALE_S:
+            return True
+        for path in prepared_records(self.path):
+            with contextlib.suppress(OSError):
+                made_at = os.stat(path).st_mtime
+                if abs(made_at - taken_at) < 1 and is_dead(read_record(f"{path}/record") or {}):
+                    _remove(path)
+                    return True
+        return False
+
+    def _who(self) -> str:
+        record = read_record(f"{self.path}/owner/record") or read_record(f"{self.path}/owner") or {}
+        if "pid" not in record:
+            return "held by a process that left no record"
+        return f"held by process {record['pid']} on {record.get('host', 'an unknown host')}"
+
+
+def read_record(path: str) -> dict[str, Any] | None:
+    """What a lock's record file says; None when there is none or it cannot be read."""
+    import json
+
+    try:
+        found = json.loads(files.read(path, 4096))
+    except (OSError, ValueError, TbdxError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def prepared_records(path: str) -> list[str]:
+    """The records beside the lock at `path` that were prepared and never moved in: waiting processes, or dead ones."""
+    folder, name = os.path.split(path)
+    try:
+        return sorted(f"{folder}/{x}" for x in os.listdir(folder) if x.startswith(f"{name}.owner-"))
+    except OSError:
+        return []
+
+
+def is_dead(record: dict[str, Any]) -> bool:
+    """True only when the holder provably runs no more: same host, and the process is gone or is another one."""
+    pid = record.get("pid")
+    if record.get("host") != os.uname().nodename or not isinstance(pid, int) or pid <= 0:
+        return False
+    if record.get("boot") and record["boot"] != _boot_id():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    started = _started(pid)
+    return bool(record.get("started") and started and record["started"] != started)
+
+
+def _boot_id() -> str:
+    try:
+        return files.read("/proc/sys/kernel/random/boot_id", 64).decode().strip()
+    except (OSError, TbdxError):
+        return ""
+
+
+def _started(pid: int) -> str:
+    """When the process began, in clock ticks since boot; '' where the system does not say."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as f:
+            return f.read().rpartition(b")")[2].split()[19].decode()
+    except (OSError, IndexError):
+        return ""
+
+
+def _uuid4() -> str:
+    n = bytearray(os.urandom(16))
+    n[6] = n[6] & 0x0F | 0x40
+    n[8] = n[8] & 0x3F | 0x80
+    h = n.hex()
+    return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"
+
+
+def _remove(folder: str) -> None:
+    """Delete a lock folder that is ours: its record, its owner folder, itself."""
+    for path in (f"{folder}/owner/record", f"{folder}/record"):
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+    for path in (f"{folder}/owner", folder):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
