@@ -178,3 +178,17 @@ def layout_yml(stamp: str, at: str) -> str:
             "updated_at": at,
         }
     )
+
+
+def layout_path(repo: Repo) -> str:
+    return f"{repo.shared}/layout.yml"
+
+
+def check_layout(repo: Repo) -> None:
+    """Refuse to write where another checkout of this clone already belongs to newer clients. Raises BadFormat."""
+    try:
+        stamp = parse(files.read(layout_path(repo))).get("tbd_format")
+    except (FileNotFoundError, BadFile):
+        return
+    if isinstance(stamp, str) and len(stamp) == 3 and stamp[0] == "f" and stamp > NEWEST:
+        raise refused(stamp)

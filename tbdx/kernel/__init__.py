@@ -1,0 +1,303 @@
+"""What can be done. A Kernel is one command's view of one repository: where, when, by whom, and with what chance.
+
+Verbs are functions in the modules beside this one; they take the kernel first, gather what they need, decide, and act
+once. What people should know beyond the result goes through `say`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from tbdx.core import ids
+from tbdx.errors import BadFile, Disk, Invalid, NotFound, TbdxError, Unsupported
+from tbdx.store import config as settings
+from tbdx.store import entities, files, layout
+from tbdx.store.lock import Lock
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any
+
+    from tbdx.store.git import Git
+
+    Issue = dict[str, Any]
+
+SYNC_HINT = "Run `tbd sync` to publish."
+
+
+class Kernel:
+    """`now_ms` and `entropy` are the only clock and chance; `say(level, text)` takes 'notice' and 'warn'."""
+
+    def __init__(
+        self,
+        cwd: str,
+        env: Mapping[str, str],
+        *,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes] = os.urandom,
+        say: Callable[[str, str], None],
+    ) -> None:
+        self.cwd, self.env = cwd, env
+        self.now_ms, self.entropy, self.say = now_ms, entropy, say
+        self._repo: layout.Repo | None = None
+        self._config: settings.Config | None = None
+        self._names: entities.Names | None = None
+        self._git: Git | None = None
+        self._opened = False
+        self._last_ulid = 0
+        self._lock: Lock | None = None
+        self._names_changed = False
+
+    # where we are
+
+    @property
+    def repo(self) -> layout.Repo:
+        if self._repo is None:
+            self._repo = layout.find(self.cwd)
+        return self._repo
+
+    @property
+    def config(self) -> settings.Config:
+        if self._config is None:
+            self._config = settings.load(self.repo)
+        return self._config
+
+    @property
+    def git(self) -> Git:
+        if self._git is None:
+            from tbdx.store.git import Git
+
+            self._git = Git(self.repo, self.env)
+        return self._git
+
+    def open(self) -> None:
+        """Make sure that the repository is one we serve and that its data are there. Reads only, when they are."""
+        if self._opened:
+            return
+        _ = self.config  # the stamp is checked before anything else is looked at
+        if not os.path.isdir(self.repo.issues) or not os.path.exists(f"{self.repo.worktree}/.git"):
+            from tbdx.kernel.worktree import materialize
+
+            with self._locked():
+                materialize(self)
+        entities.check_folders(self.repo)
+        self._opened = True
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        if self._lock is not None:
+            yield
+            return
+        with Lock(self.repo.lock) as lock:
+            self._lock = lock
+            try:
+                yield
+            finally:
+                self._lock = None
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold tbd's lock, tell lock-free readers that a write is on, and make repaired or new short ids lasting."""
+        self.open()
+        with self._locked():
+            settings.check_layout(self.repo)
+            files.make_folder(self.repo.scratch)
+            token = f"{self.entropy(16).hex()}"
+            token = f"{token[:8]}-{token[8:12]}-4{token[13:16]}-a{token[17:20]}-{token[20:]}"
+            self._epoch(f"active:{token}\n")
+            self._names = None
+            try:
+                yield
+                if self._names is not None and (self._names_changed or self._names.repaired):
+                    entities.save_names(self.repo, self._names.ulid_of)
+            finally:
+                self._names_changed = False
+                self._epoch(f"quiescent:{token}\n")
+
+    def _epoch(self, text: str) -> None:
+        files.write(f"{self.repo.shared}/data-sync.epoch", text.encode(), durable=False)
+
+    def touch(self) -> None:
+        """Show, from a long loop, that this writer lives."""
+        if self._lock is not None:
+            self._lock.touch()
+
+    # when, and by chance
+
+    def now(self) -> str:
+        from tbdx.core.times import iso
+
+        return iso(self.now_ms())
+
+    def next_time(self, after: str) -> str:
+        """The instant of an edit: now, but always later than the version it replaces, whatever the clock says."""
+        from tbdx.core.times import iso, to_ms
+
+        return iso(max(self.now_ms(), (to_ms(after) or 0) + 1))
+
+    def new_id(self) -> str:
+        """A fresh internal id, greater than the last one of this command."""
+        value = self.now_ms() << 80 | int.from_bytes(self.entropy(10), "big")
+        if value <= self._last_ulid:
+            value = self._last_ulid + 1
+        self._last_ulid = value
+        return "is-" + ids.ulid(value >> 80, value & (2**80 - 1))
+
+    # names
+
+    @property
+    def names(self) -> entities.Names:
+        if self._names is None:
+            self.open()
+            self._names = entities.load_names(self.repo)
+            for text in self._names.said:
+                self.say("notice", f"{text} (repaired in memory; the next write makes it lasting)")
+        return self._names
+
+    def give_short(self, internal: str, wanted: str | None = None) -> str:
+        """Map a new issue to a short id: `wanted` when it is free, else one by chance."""
+        names = self.names
+        short = wanted if wanted and ids.is_key(wanted) and wanted not in names.ulid_of else None
+        if short is None:
+            short = ids.new_short(names.ulid_of.__contains__, len(names.ulid_of), self._below)
+        if short is None:
+            raise Disk("no free short id was found in 20 tries", hint="tbdx doctor")
+        names.ulid_of[short] = internal[3:]
+        names.short_of[internal[3:]] = short
+        self._names_changed = True
+        return short
+
+    def _below(self, n: int) -> int:
+        return int.from_bytes(self.entropy(16), "big") % n
+
+    def display(self, internal: str) -> str:
+        """`prefix-short` for an internal id; an id without a short one is shown whole."""
+        short = self.names.short_of.get(internal[3:])
+        return f"{self.config.prefix}-{short}" if short else internal
+
+    def find(self, text: str) -> str | None:
+        """The internal id that `text` names and that has a file; None otherwise."""
+        found = ids.resolve(text, self.names.ulid_of.get)
+        if found is None or not os.path.lexists(entities.path_of(self.repo, "is-" + found)):
+            return None
+        given = text.strip().lower()
+        foreign = ids.strip_prefix(given) != given and given.partition("-")[0] not in (self.config.prefix, "is")
+        if foreign and given not in self.names.ulid_of:
+            self.say("notice", f"{text}: read as {self.display('is-' + found)}, this project's id")
+        return "is-" + found
+
+    def need(self, text: str) -> str:
+        """Like `find`, but raises NotFound with suggestions."""
+        found = self.find(text)
+        if found is None:
+            raise self.not_found([text])
+        return found
+
+    def needed(self, text: str, option: str) -> str:
+        """The id that an option names; Invalid, in tbd's words, when there is none."""
+        found = self.find(text)
+        if found is None:
+            raise Invalid(f"Invalid {option} ID: {text}")
+        self.read(found)  # a damaged file is said now, before anything is written
+        return found
+
+    def not_found(self, texts: Iterable[str]) -> NotFound:
+        texts = list(texts)
+        message = "Issue not found: " + ", ".join(texts)
+        near = ids.suggest(ids.strip_prefix(texts[0].lower()), self.names.ulid_of) if len(texts) == 1 else []
+        if near:
+            shown = ", ".join(f"{self.config.prefix}-{short}" for short in near)
+            message += f"\nDid you mean: {shown}? (`tbd search <text>` finds issues by content or ID)"
+        return NotFound(message)
+
+    def pick(self, texts: Iterable[str], *, ignore_missing: bool = False) -> list[tuple[str, str | None]]:
+        """(as given, internal id or None), each issue once. Raises NotFound naming all unknown ones, unless ignored."""
+        out: list[tuple[str, str | None]] = []
+        seen: set[str] = set()
+        for text in texts:
+            found = self.find(text)
+            if (found or text) not in seen:
+                seen.add(found or text)
+                out.append((text, found))
+        missing = [text for text, found in out if found is None]
+        if missing and not ignore_missing:
+            raise self.not_found(missing)
+        return out
+
+    # issues
+
+    def read(self, internal: str) -> tuple[Issue, str]:
+        """(issue, text of its file). Raises NotFound, BadFile."""
+        self.open()
+        return entities.read(self.repo, internal)
+
+    def issues(self) -> list[Issue]:
+        """Every good issue; each bad file is said once, and left as it is."""
+        self.open()
+        issues, bad = entities.scan(self.repo)
+        for problem in bad:
+            self.say("warn", skipping(problem))
+        return issues
+
+    def save(self, text: str, old: Issue, changes: Mapping[str, Any]) -> Issue:
+        """Write an issue with changed fields, its version one higher; what did not change keeps its bytes.
+
+        A value of None clears the field. Raises Unsupported for a field that clients of this stamp would drop.
+        """
+        from tbdx.core import codec
+
+        self.check_keys(old, changes)
+        new = old | dict(changes) | {"version": old["version"] + 1, "updated_at": self.next_time(old["updated_at"])}
+        for name in ("description", "notes"):
+            if not new.get(name):
+                new.pop(name, None)
+        validate(new)
+        entities.write(self.repo, new["id"], codec.rewrite(text, new))
+        return new
+
+    def check_keys(self, old: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+        """Refuse fields that a client of an older stamp would silently drop."""
+        from tbdx.core.entity import BODY, OLD_KEYS
+
+        if self.config.keeps_new_keys:
+            return
+        for name in changes:
+            if name not in OLD_KEYS and name not in BODY and name not in old:
+                raise Unsupported(
+                    f"{name} needs format f08; this repository is {self.config.format}, whose clients would drop it",
+                    hint="any command of a tbd 0.7 in this repository brings it to f08, for all who share it",
+                )
+
+    def needs_new_keys(self, what: str) -> None:
+        """Refuse a command that only makes sense with the fields of f08."""
+        if not self.config.keeps_new_keys:
+            raise Unsupported(
+                f"{what} needs format f08; this repository is {self.config.format}, whose clients would drop it",
+                hint="any command of a tbd 0.7 in this repository brings it to f08, for all who share it",
+            )
+
+
+def validate(issue: Mapping[str, Any]) -> None:
+    """Refuse an issue that breaks a rule, in tbd's words and with tbd's exit code. Raises TbdxError."""
+    from tbdx.core.entity import problems
+
+    wrong = problems(dict(issue))
+    for name in ("title", "description", "notes", "close_reason", "assignee", "delegate"):
+        text = issue.get(name)
+        if isinstance(text, str) and not _is_clean(text):
+            wrong.append((name, "is not valid UTF-8 text"))
+    if wrong:
+        raise TbdxError("; ".join(f"{name}: {what}" for name, what in wrong))
+
+
+def _is_clean(text: str) -> bool:
+    """True for text that UTF-8 can hold and that has no NUL, which no issue file may have."""
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def skipping(problem: BadFile) -> str:
+    name = os.path.basename(problem.path)
+    where = f"{name}:{problem.line}" if problem.line else name
+    return f"Skipping invalid issue file: {where}: {problem.reason}"

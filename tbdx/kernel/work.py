@@ -1,0 +1,313 @@
+"""Changing issues: create, update, close, reopen, start, pause, resume, and their labels, dependencies, refs and docs.
+
+Every verb takes the lock once, checks everything, and only then writes: a wrong id or value among many changes
+nothing. A change raises the version by one and gives a later time; values that did not change keep their bytes.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tbdx.core import views
+from tbdx.core.entity import HOLDS
+from tbdx.core.times import is_instant
+from tbdx.core.typed import date_of, kind_of, priority_of, status_of, title_of
+from tbdx.errors import BadFile, Disk, Invalid, NotFound, TbdxError
+from tbdx.kernel import Kernel, validate
+from tbdx.kernel.bulk import change_all, closing_fields
+from tbdx.kernel.links import blocks
+from tbdx.store import entities
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    Issue = dict[str, Any]
+    # an issue that follows another one's change, and how
+    Follow = tuple[str, Callable[[Issue], Mapping[str, Any]]]
+
+DEEPEST = 10  # levels of parents
+
+
+def spec_path(k: Kernel, text: str) -> str:
+    """A spec file as kept in an issue: relative to the root, with slashes. Raises Invalid.
+
+    A path is taken from where the command runs; one that is not there is looked for among docs/**/*.md, by its
+    whole path, its tail, or its name.
+    """
+    root = k.repo.root
+    path = os.path.normpath(os.path.join(k.cwd, text))
+    if os.path.exists(path):
+        rel = os.path.relpath(os.path.realpath(path), os.path.realpath(root))
+        if rel.startswith(".."):
+            raise Invalid(f"Spec path is outside the project: {text}")
+        return rel.replace(os.sep, "/")
+    found = []
+    for folder, folders, names in os.walk(f"{root}/docs"):
+        folders.sort()
+        found += [os.path.relpath(f"{folder}/{n}", root).replace(os.sep, "/") for n in sorted(names) if n[-3:] == ".md"]
+    hits = [p for p in found if p == text] or [p for p in found if views.matches_spec(p, text)]
+    if len(hits) != 1:
+        why = f"several match: {', '.join(hits[:5])}" if hits else "no such file"
+        raise Invalid(f"Invalid spec path: {text} ({why})")
+    return hits[0]
+
+
+def create(k: Kernel, title: str | None, o: Mapping[str, Any], *, dry: bool = False) -> dict[str, Any]:
+    """Make an issue; `o` holds the options as typed. {id, internalId, title}; also links parent and blockers."""
+    given = _from_file(k, o["from_file"]) if o.get("from_file") else {}
+    if title is None and "title" not in given:
+        raise Invalid("Title is required", hint='tbdx create "What is to be done"')
+    fields: Issue = {"type": "is", "id": "", "title": title_of(given["title"] if title is None else title)}
+    fields["kind"] = kind_of(o["type"]) if o.get("type") else given.get("kind", "task")
+    fields["status"] = given.get("status", "open")
+    fields["priority"] = priority_of(o["priority"]) if o.get("priority") else given.get("priority", 2)
+    fields |= {"version": 1, "labels": [*given.get("labels", ()), *o.get("label", ())], "dependencies": []}
+    fields |= {n: given[n] for n in ("description", "notes", "assignee", "delegate") if given.get(n)}
+    fields |= {n: o[n] for n in ("description", "assignee", "delegate") if o.get(n)}
+    for name, option in (("due_date", "due"), ("deferred_until", "defer")):
+        value = o.get(option) or given.get(name)
+        if value and not is_instant(value):
+            raise TbdxError(f"{name}: Invalid datetime", hint="a full instant is wanted here: 2026-12-01T00:00:00Z")
+        if value:
+            fields[name] = value
+    with k.writing():
+        parent = _parent_for_new(k, o.get("parent") or given.get("parent_id"))
+        waits_for = [k.needed(text, "--depends-on") for text in o.get("depends_on", ())]
+        spec = o.get("spec") or given.get("spec_path")
+        if spec or (parent and parent.get("spec_path")):
+            fields["spec_path"] = spec_path(k, spec) if spec else parent["spec_path"] if parent else None
+        if parent:
+            fields["parent_id"] = parent["id"]
+        now = k.now()
+        fields |= {"created_at": now, "updated_at": now}
+        if fields["status"] == "closed":
+            fields |= {"closed_at": now, "close_reason": None}
+        k.check_keys({}, fields)
+        validate(fields | {"id": "is-" + "0" * 26})
+        if dry:
+            return {}
+        fields["id"] = _write_new(k, fields)
+        k.give_short(fields["id"])
+        if parent:
+            _change(k, parent["id"], lambda p: {"child_order_hints": _with(p.get("child_order_hints"), fields["id"])})
+        for blocker in dict.fromkeys(waits_for):
+            _change(k, blocker, lambda b: {"dependencies": _with(b["dependencies"], blocks(fields["id"]))})
+        return {"id": k.display(fields["id"]), "internalId": fields["id"], "title": fields["title"]}
+
+
+def _write_new(k: Kernel, fields: Issue) -> str:
+    from tbdx.core import codec
+
+    for _ in range(5):
+        internal = k.new_id()
+        if entities.create(k.repo, internal, codec.render(fields | {"id": internal})):
+            return internal
+    raise Disk("five new ids in a row were taken already", hint="is the clock standing still?")
+
+
+def _parent_for_new(k: Kernel, text: str | None) -> Issue | None:
+    if not text:
+        return None
+    found = k.find(text)
+    if found is None:
+        raise Invalid(f"Invalid parent ID: {text}")
+    chain = [found, *_ancestors(k, found)]
+    if len(chain) > DEEPEST:
+        raise Invalid(f"Parents may be nested {DEEPEST} deep at most")
+    return k.read(found)[0]
+
+
+def _with(items: Sequence[Any] | None, item: Any) -> list[Any]:
+    items = list(items or ())
+    return items if item in items else [*items, item]
+
+
+def _without(items: Sequence[Any] | None, item: Any) -> list[Any]:
+    return [x for x in items or () if x != item]
+
+
+def _change(k: Kernel, internal: str, change: Callable[[Issue], Mapping[str, Any]]) -> Issue:
+    """Change one issue, if what comes out differs."""
+    issue, text = k.read(internal)
+    changes = change(issue)
+    return k.save(text, issue, changes) if any(issue.get(n) != v for n, v in changes.items()) else issue
+
+
+def _ancestors(k: Kernel, internal: str) -> list[str]:
+    def parent_of(at: str) -> str | None:
+        try:
+            return k.read(at)[0].get("parent_id")
+        except (NotFound, BadFile):
+            return None
+
+    return views.ancestors(internal, parent_of)
+
+
+# update
+
+BULK_OPTIONS = ("priority", "assignee", "delegate", "hold", "type", "add_label", "remove_label", "due", "defer")
+
+
+def update(k: Kernel, ids: Sequence[str], o: Mapping[str, Any], *, dry: bool = False) -> dict[str, Any]:
+    """Change fields; `o` holds the options that were given, as typed. '' clears where a value may be absent."""
+    given = {name: value for name, value in o.items() if value is not None and value != ()}
+    changes = _typed(k, given)
+    if len(dict.fromkeys(ids)) > 1:
+        other = sorted(f"--{n.replace('_', '-')}" for n in given if n not in BULK_OPTIONS)
+        if other or not given:
+            allowed = ", ".join(f"--{n.replace('_', '-')}" for n in BULK_OPTIONS)
+            raise Invalid(
+                f"{', '.join(other)} cannot be given to several issues" if other else "Nothing to change was given",
+                hint=f"for several issues: {allowed}",
+            )
+    with k.writing():
+        picks = k.pick(ids, ignore_missing=bool(given.pop("ignore_missing", False)))
+
+        follow: list[Follow] = []
+
+        def change(issue: Issue) -> Mapping[str, Any]:
+            own, more = _update_of(k, issue, given, dict(changes))
+            follow.extend(more)
+            return own
+
+        answer = change_all(k, picks, "updated", change, dry=dry, alone=lambda shown, _: {"id": shown, "updated": True})
+        if not dry:
+            for relative, what in follow:
+                _change(k, relative, what)
+        return answer
+
+
+def _typed(k: Kernel, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain fields among the options, checked, before anything is read."""
+    out: dict[str, Any] = {}
+    if "title" in given:
+        out["title"] = title_of(given["title"])
+    if "status" in given:
+        out["status"] = status_of(given["status"])
+    if "type" in given:
+        out["kind"] = kind_of(given["type"])
+    if "priority" in given:
+        out["priority"] = priority_of(given["priority"])
+    out |= {n: given[n] or None for n in ("assignee", "delegate", "description", "notes") if n in given}
+    if "due" in given:
+        out["due_date"] = date_of(given["due"], "--due")
+    if "defer" in given:
+        out["deferred_until"] = date_of(given["defer"], "--defer")
+    if "hold" in given:
+        if given["hold"] not in (*HOLDS, "none", ""):
+            raise Invalid(f"Invalid hold: {given['hold']}. Expected blocked, paused, or none.")
+        k.needs_new_keys("--hold")
+        out["hold"] = given["hold"] if given["hold"] in HOLDS else None
+        out["hold_until"] = None
+    if "delegate" in given:
+        k.needs_new_keys("--delegate")
+    if "spec" in given:
+        out["spec_path"] = spec_path(k, given["spec"]) if given["spec"] else None
+    if "from_file" in given:
+        out |= {"description": None, "notes": None} | _from_file(k, given["from_file"])
+    return out
+
+
+def _update_of(
+    k: Kernel, issue: Issue, given: Mapping[str, Any], changes: dict[str, Any]
+) -> tuple[Mapping[str, Any], list[Follow]]:
+    """(the changes for one issue with what goes with them, the relatives that follow)."""
+    follow: list[Follow] = []
+    if "hold_until" in changes and "hold_until" not in issue:
+        del changes["hold_until"]
+    if "status" in changes:
+        changes |= closing_fields(k, issue, changes["status"])
+    added = [*issue["labels"], *given.get("add_label", ())]
+    labels = _unique_minus(added, given.get("remove_label", ()), len(issue["labels"]))
+    if labels != issue["labels"]:
+        changes["labels"] = labels
+    if "child_order" in given:
+        texts = [x.strip() for x in given["child_order"].split(",") if x.strip()]
+        changes["child_order_hints"] = [k.need(x) for x in texts] or None
+    if "parent" in given or "parent_id" in changes:
+        follow += _move(k, issue, given.get("parent", changes.get("parent_id") or ""), changes)
+    if "spec_path" in changes and changes["spec_path"] != issue.get("spec_path"):
+        follow += _spread_spec(k, issue, changes["spec_path"])
+    return changes, follow
+
+
+def _unique_minus(items: Sequence[str], removed: Sequence[str], old: int) -> list[str]:
+    """`items` without the removed ones; of those after the `old` first, each is added once."""
+    out: list[str] = []
+    for n, item in enumerate(items):
+        if item not in removed and (n < old or item not in out):
+            out.append(item)
+    return out
+
+
+def _move(k: Kernel, issue: Issue, parent_text: str, changes: dict[str, Any]) -> list[Follow]:
+    """Set or clear the parent: no cycles, not too deep; the new parent learns of the child, the old one forgets it."""
+    old, own = issue.get("parent_id"), issue["id"]
+    changes["parent_id"] = None
+    follow: list[Follow] = []
+    if parent_text:
+        parent = k.find(parent_text)
+        if parent is None:
+            raise Invalid(f"Invalid parent ID: {parent_text}")
+        chain = [parent, *_ancestors(k, parent)]
+        if own in chain:
+            path = " -> ".join(k.display(x) for x in chain[: chain.index(own) + 1])
+            raise Invalid(f"That parent would create a cycle ({path}). An issue cannot be its own ancestor.")
+        if len(chain) > DEEPEST:
+            raise Invalid(f"Parents may be nested {DEEPEST} deep at most")
+        changes["parent_id"] = parent
+        spec = k.read(parent)[0].get("spec_path")
+        if spec and not issue.get("spec_path") and "spec_path" not in changes:
+            changes["spec_path"] = spec
+        follow.append((parent, lambda p: {"child_order_hints": _with(p.get("child_order_hints"), own)}))
+    if old and old != changes["parent_id"] and k.find(old):
+        follow.append((old, lambda p: {"child_order_hints": _without(p.get("child_order_hints"), own)}))
+    return follow
+
+
+def _spread_spec(k: Kernel, parent: Issue, spec: str | None) -> list[Follow]:
+    """Direct children whose spec was empty, or the old one, follow their parent's."""
+    before = (None, parent.get("spec_path"))
+    children = [i["id"] for i in k.issues() if i.get("parent_id") == parent["id"] and i.get("spec_path") in before]
+    return [(child, lambda _: {"spec_path": spec}) for child in children]
+
+
+def _from_file(k: Kernel, path: str) -> dict[str, Any]:
+    """The fields that a person's Markdown file sets. What it says wrongly is told and left out. Raises TbdxError."""
+    import frontmatter
+
+    from tbdx.core import codec, loose
+
+    class Handler(frontmatter.default_handlers.YAMLHandler):
+        def load(self, fm: str, **_: object) -> dict[str, Any]:
+            return loose.load_map(fm, first_line=2)[0]
+
+    try:
+        with open(os.path.join(k.cwd, path), "rb") as f:
+            text = codec.decode(f.read(codec.LARGEST + 1))
+    except OSError:
+        raise TbdxError(f"Failed to read file: {path}")
+    except BadFile as e:
+        raise TbdxError(f"Failed to parse file: {path}: {e.reason}")
+    try:
+        codec.split(text)
+        fields, body = frontmatter.parse(text, handler=Handler())
+    except BadFile as e:
+        raise TbdxError(f"Failed to parse file: {e.at(path).message}")
+    description, notes = codec.split_body(body)
+    out: dict[str, Any] = {}
+    known = ("title", "status", "kind", "priority", "assignee", "delegate", "due_date", "deferred_until")
+    from tbdx.core.entity import problems
+
+    probe = {"type": "is", "id": "is-" + "0" * 26, "version": 1, "title": "x"}
+    probe |= {"created_at": "2000-01-01T00:00:00.000Z", "updated_at": "2000-01-01T00:00:00.000Z"}
+    for name in (*known, "parent_id", "spec_path", "labels"):
+        if name in fields:
+            wrong = [what for which, what in problems(probe | {name: fields[name]}) if which == name]
+            if wrong and not (name == "parent_id" and isinstance(fields[name], str)):
+                k.say("warn", f"{path}: {name}: {wrong[0]}; it is left as it was")
+            else:
+                out[name] = fields[name]
+    return out | {n: v for n, v in (("description", description), ("notes", notes)) if v}

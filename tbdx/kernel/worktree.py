@@ -1,0 +1,84 @@
+"""The hidden worktree: made from the local branch, else the remote's, else a first commit that is the same everywhere.
+
+Files are written by us from git's objects, never checked out: no filter, hook or line-end setting of the user's can
+change a byte, and nothing but plain files is taken.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tbdx.core.ids import is_internal
+from tbdx.errors import Git as GitError
+from tbdx.errors import TbdxError
+from tbdx.kernel import Kernel
+from tbdx.store import config as settings
+from tbdx.store import files
+
+NOTICE = "tbd-sync worktree was missing; auto-materialized it (fresh clone, or the worktree was removed)."
+
+
+def materialize(k: Kernel, *, fresh: bool = False) -> None:
+    """Bring the hidden worktree into being. Called under the lock. `fresh` when `init` makes it: nothing to tell."""
+    git, repo, config = k.git, k.repo, k.config
+    tip = git.branch_tip(config.branch)
+    if tip is None:
+        tip = _adopt_or_begin(k)
+        git.move_branch(config.branch, tip, None)
+    if not os.path.exists(f"{repo.worktree}/.git"):
+        if os.path.isdir(repo.worktree) and os.listdir(repo.worktree):
+            raise TbdxError(
+                f"{repo.worktree} holds files but is not a git worktree",
+                hint="move it aside, then repeat the command: it is made anew from the sync branch",
+            )
+        files.make_folder(os.path.dirname(repo.worktree))
+        git.add_worktree(config.branch)
+    populate(k, tip)
+    if not repo.legacy and not os.path.exists(settings.layout_path(repo)):
+        files.write(settings.layout_path(repo), settings.layout_yml(config.format, k.now()).encode())
+    if not fresh:
+        k.say("notice", NOTICE)
+
+
+def _adopt_or_begin(k: Kernel) -> str:
+    """The commit that a missing local branch should begin at: the remote's, as last fetched or fetched now, or ours."""
+    git, config = k.git, k.config
+    tip = git.remote_tip(config.remote, config.branch)
+    if tip is None and git.has_remote(config.remote):
+        try:
+            tip = git.fetch(config.remote, config.branch)
+        except GitError as e:
+            raise GitError(
+                f"{e.message}\nWhether the remote has a {config.branch} branch is not known, so none is begun here",
+                hint="repeat the command when the remote can be reached",
+            )
+    return tip or git.first_commit()
+
+
+def populate(k: Kernel, commit: str) -> None:
+    """Write the files of a commit into the empty worktree, and its index."""
+    tree = k.git.tree(commit)
+    odd = sorted(path for path in tree if not is_ours(path, tree[path][0]))
+    for path in odd:
+        k.say("warn", f"{path} on the sync branch is not a plain data file; it is left out of the worktree")
+    wanted = {path: blob for path, (_, blob) in tree.items() if path not in odd}
+    contents = k.git.blobs(wanted.values()) if wanted else {}
+    for path, blob in wanted.items():
+        target = files.inside(k.repo.worktree, *path.split("/"))
+        if not os.path.exists(target):
+            files.make_folder(os.path.dirname(target))
+            files.write(target, contents[blob], durable=False)
+    for folder in ("issues", "mappings"):
+        files.make_folder(f"{k.repo.data}/{folder}")
+    k.git.reset_worktree_index(commit)
+
+
+def is_ours(path: str, mode: str) -> bool:
+    """True for a plain file below .tbd/data-sync whose every part is an ordinary name."""
+    parts = path.split("/")
+    plain = all(p not in ("", ".", "..", ".git") and "\\" not in p and p.isprintable() for p in parts)
+    if mode != "100644" or not plain or parts[:2] != [".tbd", "data-sync"]:
+        return False
+    if parts[2] == "issues" and parts[-1].endswith(".md"):
+        return len(parts) == 4 and is_internal(parts[3][:-3])
+    return True
