@@ -51,7 +51,11 @@ trouble: why the step could not be done as written
 
 @dataclass(frozen=True)
 class Session:
-    """A recorded session; `steps` are numbered from 1, and each has the real tbd's `Answer` under "answer"."""
+    """A recorded session, as its file has it (which also says what it is about and which tbd was recorded).
+
+    setup: none, git, default or remote, see `Sandbox.prepare`. env: for all steps.
+    steps: see `sandbox.Step`; numbered from 1, each with the real tbd's `Answer` under "answer".
+    """
 
     name: str
     area: str

@@ -42,7 +42,19 @@ _GIT_CONFIG = """\
 """
 _MAPPING = re.compile(rf"""^['"]?([0-9a-z._-]+)['"]?:\s*['"]?({ULID})['"]?\s*$""", re.MULTILINE)
 
-Step = dict[str, Any]  # one step of a session file, its "answer" included; README.md's list of keys is not repeated
+Step = dict[str, Any]
+"""One step of a session, as its file has it. What it does is one of
+
+run: argv for the executable                    git: argv for git, which must succeed
+write: {path, text}, a file in the clone        clone: a name, for a new clone of the origin
+write_data: {path, text}, in its data-sync      save_head: a variable, for the commit of the branch tbd-sync
+edit_issue: {id, replace, regex, crlf}          sleep: seconds
+delete_issue: id                                tree: true, when nothing else is to be done
+
+and with it may stand: in: the clone (a), cwd: a folder in it, stdin, env, timeout: seconds, note, text: loose (the
+default), exact or ignore, save: {variable: path in the printed JSON}, used as ${variable} later, tree: true or
+"all" (dump the files of the step's clone, or of every clone, after it), answer: what the real tbd did.
+"""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ TRACKER = """\
 import json, os, pathlib, random, subprocess, sys, time
 data = pathlib.Path(".tbd/data-sync")
 command, *rest = [word for word in sys.argv[1:] if word != "--json"]
-now = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime()) + "%03d" % random.randrange(1000) + "Z"
+now = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime()) + "%03d" % random.randrange(999) + "Z"
 if command == "--version":
     print("tracker-7.3.1")
 elif command == "init":
@@ -155,10 +155,11 @@ def test_two_runs_of_one_tool_agree_though_their_ids_and_times_do_not(tracker: M
         ("title: {rest[0]}\\npriority: 2", "priority: 2\\ntitle: {rest[0]}", 1, "keys"),
         ("Text.", "Texts.", 1, "body"),
         ("updated_at: {now}", "updated_at: 2020-01-01T00:00:00.000Z", 1, "updated_at"),
+        ("updated_at: {now}", "updated_at: {now[:20]}999Z", 1, "updated_eq_created"),
         ("branch: tbd-sync, remote: origin", "remote: origin, branch: tbd-sync", 1, "keys"),
         ("-{ulid}.md", "-{ulid}.txt", 1, "missing"),
         ('{short}: {ulid}"', '{short}: {ulid}", "zzzz9: x"', 1, "extra keys"),
-        ('%03d" % random.randrange(1000) + "Z"', '%03d" % random.randrange(1000) + "+00:00"', 1, "<Toff>"),
+        ('%03d" % random.randrange(999) + "Z"', '%03d" % random.randrange(999) + "+00:00"', 1, "<Toff>"),
         ('"test-" + line.split(":")[0]', '"test-x"', 3, "ids in stdout"),
         ('print("tracker-7.3.1")', 'print("tracker-7.3.1\\nmore")', 5, "stdout"),
         ('"seen": now', '"seen": 5', 2, "stdout.seen"),
@@ -210,6 +211,65 @@ def test_true_is_not_one() -> None:
     session = Session("made", "", "none", {}, [{"run": ["a", "--json"], "answer": want}])
     assert differences(session, [{**want, "json": {"a": True, "b": 1.0}}]) == []
     assert steps_of(differences(session, [{**want, "json": {"a": 1, "b": True}}])) == [1, 1]
+
+
+TREE: dict[str, Any] = {
+    "layout": "common",
+    "sync_branch": [".tbd/data-sync/a.md", ".tbd/data-sync/attic/b.yml"],
+    "files": {"issues/.gitkeep": {"kind": "text", "text": ""}, "attic/b.yml": {"kind": "yaml", "value": {"a": [1]}}},
+}
+KEPT, LOST = TREE["files"]["issues/.gitkeep"], TREE["files"]["attic/b.yml"]
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({}, []),
+        ({"stdout": " \n"}, ["stdout"]),
+        ({"stdout": "other words"}, []),
+        ({"stdout": "1 test-<S1>"}, ["ids in stdout"]),
+        ({"stderr": "a warning, but no failure"}, []),
+        ({"exit": "timeout"}, ["exit 0 != "]),
+        ({"trouble": "not saved"}, ["not saved"]),
+        ({"tree": {}}, ["a: no files"]),
+        ({"tree": {"a": TREE, "b": TREE}}, []),
+        ({"tree": {"a": {**TREE, "layout": "plain"}}}, ["a: layout"]),
+        ({"tree": {"a": {**TREE, "sync_branch": None}}}, ["a: files on the sync branch"]),
+        ({"tree": {"a": {**TREE, "sync_branch": [".tbd/data-sync/a.md"]}}}, []),
+        ({"tree": {"a": {**TREE, "sync_branch": [".tbd/data-sync/x.md"]}}}, ["a: files on the sync branch[0]"]),
+        ({"tree": {"a": {**TREE, "files": {"issues/.gitkeep": KEPT}}}}, ["a: attic/b.yml: missing"]),
+        ({"tree": {"a": {**TREE, "files": {**TREE["files"], "attic/c.yml": LOST}}}}, []),
+        ({"tree": {"a": {**TREE, "files": {**TREE["files"], "issues/c": KEPT}}}}, ["a: issues/c: not"]),
+        ({"tree": {"a": {**TREE, "files": {"issues/.gitkeep": LOST, "attic/b.yml": LOST}}}}, ["a: issues/.gitkeep: t"]),
+        (
+            {"tree": {"a": {**TREE, "files": {"issues/.gitkeep": {"kind": "text", "text": "x"}, "attic/b.yml": LOST}}}},
+            ["a: issues/.gitkeep: text"],
+        ),
+    ],
+)
+def test_text_and_files(change: dict[str, Any], differs: list[str]) -> None:
+    want = {"exit": 0, "stdout": "words", "stderr": "", "tree": {"a": TREE}}
+    session = Session("made", "", "none", {}, [{"run": ["list"], "tree": True, "answer": want}])
+    found = differences(session, [{**want, **change}])
+    assert len(found) == len(differs)
+    assert all(text.startswith(start) for (_, text), start in zip(found, differs, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "got", "differs"),
+    [
+        (0, {"json": {"a": 1}}, False),  # where tbd says nothing, JSON is welcome
+        (0, {"stdout": "words"}, False),
+        (1, {"json": {"a": 1}}, True),
+        (1, {"json_err": {"error": "x"}}, True),
+        (1, {"stdout": "words"}, False),
+        (1, {"stderr": ""}, True),
+    ],
+)
+def test_json_where_tbd_has_none(exit_code: int, got: dict[str, Any], differs: bool) -> None:
+    want = {"exit": exit_code, "stdout": "", "stderr": "x"}
+    session = Session("made", "", "none", {}, [{"run": ["list", "--json"], "answer": want}])
+    assert bool(differences(session, [{**want, **got}])) == differs
 
 
 def test_unsorted_ids_are_a_difference_unless_git_merged_them() -> None:
