@@ -17,6 +17,8 @@ _NOT_TEXT = "~|null|Null|NULL|true|True|TRUE|false|False|FALSE|.nan|.NaN|.NAN|.i
 _WORDS = frozenset((_NOT_TEXT + "|+.inf|+.Inf|+.INF|-.inf|-.Inf|-.INF").split("|"))
 _ESCAPES = {ord(c): "\\" + e for c, e in zip('\0\a\b\t\n\v\f\r\x1b"\\', '0abtnvfre"\\', strict=True)}
 _ESCAPES |= {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160)) if c not in _ESCAPES}
+_NOT_AT_START = ("---", "...", "\ufeff")
+_MAX_INDENT = 40  # as deep as core.loose goes
 _UNESCAPES = {v[1]: chr(k) for k, v in _ESCAPES.items() if v[1] != "x"}
 
 
@@ -31,8 +33,8 @@ def dumps(data: dict[str, Any], indent: str = "") -> str:
 
 def _pair(key: str, value: Any, indent: str) -> str:
     name = indent + scalar(key, "", is_key=True) + ":"
-    if not indent and name[:3] in ("---", "..."):
-        name = f'"{key}":'  # else it would end the document
+    if not indent and name.startswith(_NOT_AT_START):
+        name = f'"{key.translate(_ESCAPES)}":'  # else it would end the document, or vanish
     inner = indent + "  "
     if isinstance(value, (dict, list)) and value:
         return f"{name}\n{_block(value, inner)}"
@@ -65,12 +67,21 @@ def _inline(value: Any, indent: str) -> str:
 
 
 def _number(value: float) -> str:
-    """A float as JavaScript prints it."""
+    """A float as JavaScript prints it: the same digits as Python's, other limits for the exponent."""
     if value != value or value in (float("inf"), float("-inf")):
         return ".nan" if value != value else ".inf" if value > 0 else "-.inf"
-    if value == int(value) and abs(value) < 1e21:
+    if value == int(value) and abs(value) < 1e16:
         return str(int(value))
-    return repr(value)
+    mantissa, _, exponent = repr(value).partition("e")
+    if not exponent:
+        return mantissa
+    whole, _, fraction = mantissa.partition(".")
+    power = int(exponent)
+    if 0 < power < 21:
+        return whole + fraction.ljust(power, "0")
+    if -7 < power < 0:
+        return "-" * (value < 0) + "0." + "0" * (-power - 1) + whole.lstrip("-") + fraction
+    return f"{mantissa}e{power:+d}"
 
 
 def scalar(text: str, indent: str, *, is_key: bool = False) -> str:
@@ -145,7 +156,7 @@ def loads(text: str) -> dict[str, Any]:
     """The mapping that `dumps` would write as `text`; raises Declined for any other text."""
     if not text:
         return {}
-    if text[-1] != "\n":
+    if text[-1] != "\n" or text.startswith(_NOT_AT_START) or "\n---" in text or "\n..." in text:
         raise Declined
     lines = text[:-1].split("\n")
     data, at = _read_map(lines, 0, "")
@@ -158,6 +169,8 @@ def _read_map(lines: list[str], at: int, indent: str, first: str | None = None) 
     """Read pairs from line `at` while they stand at `indent`; `first` replaces the start of the first line."""
     data: dict[str, Any] = {}
     width = len(indent)
+    if width >= _MAX_INDENT:
+        raise Declined
     while at < len(lines):
         line = lines[at] if first is None else first
         first = None
@@ -187,6 +200,8 @@ def _read_block(lines: list[str], at: int, indent: str) -> tuple[Any, int]:
     items: list[Any] = []
     inner = indent + "  "
     width = len(inner)
+    if width > _MAX_INDENT:
+        raise Declined
     while at < len(lines) and lines[at].startswith(indent + "- "):
         rest = lines[at][width:]
         if rest[:1] == "-" and rest[1:2] == " ":

@@ -11,6 +11,7 @@ from typing import Any
 from tbdx.errors import BadFile
 
 DEEPEST = 20
+LONGEST_NUMBER = 400  # characters; what is longer stays text, no number that anybody meant needs so many
 
 
 def load_map(text: str, first_line: int = 1) -> tuple[dict[str, Any], dict[str, int]]:
@@ -24,10 +25,13 @@ def load_map(text: str, first_line: int = 1) -> tuple[dict[str, Any], dict[str, 
     from ruamel.yaml.reader import ReaderError
     from ruamel.yaml.scanner import ScannerError
 
+    if text[:1] == "\ufeff":
+        raise BadFile("begins with a byte order mark; save it as UTF-8 without one", line=first_line)
     yaml = YAML(typ="safe", pure=True)
     yaml.Reader = _reader()
+    text, hidden = _hide(text)
     try:
-        return _Builder(yaml.parse(text), first_line).document()
+        return _Builder(yaml.parse(text), first_line, hidden).document()
     except ReaderError as e:
         raise BadFile(f"control character {e.character!r}", line=text.count("\n", 0, e.position) + first_line)
     except MarkedYAMLError as e:
@@ -40,15 +44,38 @@ def load_map(text: str, first_line: int = 1) -> tuple[dict[str, Any], dict[str, 
         raise BadFile(f"not YAML: {e}".splitlines()[0])
 
 
+def _hide(text: str) -> tuple[str, dict[int, str]]:
+    """(the text with stand-ins for what ruamel reads by YAML 1.1's rules, what each stands for).
+
+    Those are the line breaks of 1.1 that are plain characters in 1.2, and tabs inside plain text.
+    """
+    import re
+
+    trouble = set("\t\x85\u2028\u2029").intersection(text)
+    if not trouble:
+        return text, {}
+    lower = text.lower()  # a stand-in must not come from an escape either
+    spare = (c for c in range(0xE000, 0xF8FF) if chr(c) not in text and f"{c:x}" not in lower)
+    stand_in = {c: chr(next(spare)) for c in sorted(trouble)}
+    if "\t" in stand_in:
+        tabs = r"(?<=[^ \t\r\n:?,\[{-])[ \t]*\t[ \t]*(?=[^ \t\r\n#:,\]}])"
+        text = re.sub(tabs, lambda m: m[0].replace("\t", stand_in["\t"]), text)
+    text = text.translate({ord(c): new for c, new in stand_in.items() if c != "\t"})
+    return text, {ord(new): c for c, new in stand_in.items()}
+
+
 def _reader() -> type:
     from ruamel.yaml.reader import Reader, ReaderError
 
     class Lenient(Reader):
-        """Takes what npm's yaml writes raw (C1 controls, DEL) and refuses the rest of the control characters."""
+        """Takes what npm's yaml writes raw (C1 controls, DEL) and refuses the rest of the control characters.
+
+        A CR that ends no line is one of them: ruamel would count a line there, and nobody else does.
+        """
 
         def check_printable(self, data: Any) -> None:
             for at, c in enumerate(data):
-                if c < " " and c not in "\t\n\r":
+                if c < " " and c not in "\t\n" and data[at : at + 2] != "\r\n":
                     raise ReaderError(
                         self.name, self.index + (len(self.buffer) - self.pointer) + at, ord(c), "unicode", ""
                     )
@@ -59,9 +86,10 @@ def _reader() -> type:
 class _Builder:
     """Plain values from a stream of YAML events."""
 
-    def __init__(self, events: Any, first_line: int) -> None:
+    def __init__(self, events: Any, first_line: int, hidden: dict[int, str]) -> None:
         self.events = iter(events)
         self.first_line = first_line
+        self.hidden = hidden
         self.lines: dict[str, int] = {}
 
     def document(self) -> tuple[dict[str, Any], dict[str, int]]:
@@ -98,7 +126,7 @@ class _Builder:
         if depth > DEEPEST:
             raise BadFile(f"nested deeper than {DEEPEST} levels", line=line)
         if isinstance(event, ScalarEvent):
-            return event.value if event.style else resolve(event.value)
+            return self.text(event) if event.style else resolve(self.text(event))
         if isinstance(event, SequenceStartEvent):
             items = []
             while not isinstance(event := next(self.events), SequenceEndEvent):
@@ -110,13 +138,18 @@ class _Builder:
             line = self.line(event)
             if not isinstance(event, ScalarEvent) or event.tag or event.anchor:
                 raise BadFile("a key must be plain text", line=line)
-            if event.value in seen:
-                raise BadFile(f"{event.value}: given twice, first in line {seen[event.value]}", line=line)
-            seen[event.value] = line
+            key = self.text(event)
+            if key in seen:
+                raise BadFile(f"{key}: given twice, first in line {seen[key]}", line=line)
+            seen[key] = line
             if depth == 0:
-                self.lines[event.value] = line
-            data[event.value] = self.value(next(self.events), depth + 1)
+                self.lines[key] = line
+            data[key] = self.value(next(self.events), depth + 1)
         return data
+
+    def text(self, event: Any) -> str:
+        text = str(event.value)
+        return text.translate(self.hidden) if self.hidden else text
 
 
 def resolve(text: str) -> Any:
@@ -128,6 +161,8 @@ def resolve(text: str) -> Any:
     from tbdx.core.canon import is_plain
 
     if text[0] not in "+-.0123456789" or is_plain(text):
+        return text
+    if len(text) > LONGEST_NUMBER:
         return text
     if text[:2] in ("0x", "0o"):
         return int(text, 0)

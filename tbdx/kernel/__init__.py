@@ -108,10 +108,11 @@ class Kernel:
             token = f"{token[:8]}-{token[8:12]}-4{token[13:16]}-a{token[17:20]}-{token[20:]}"
             self._epoch(f"active:{token}\n")
             self._names = None
+            names = self.names  # as they are now, before an issue is added
             try:
                 yield
-                if self._names is not None and (self._names_changed or self._names.repaired):
-                    entities.save_names(self.repo, self._names.ulid_of)
+                if self._names_changed or names.repaired:
+                    entities.save_names(self.repo, names.ulid_of)
             finally:
                 self._names_changed = False
                 self._epoch(f"quiescent:{token}\n")
