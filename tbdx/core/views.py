@@ -37,13 +37,20 @@ def in_list_order(issues: Iterable[Issue], by: str = "priority") -> list[Issue]:
     return sorted(ordered, key=lambda i: int(i["priority"]))
 
 
-def ready(issues: list[Issue], *, claimed_by: str = "delegate") -> list[Issue]:
-    """Open, unclaimed, not on hold, and nothing open blocks it. `claimed_by` is the field that a claim is kept in."""
+def ready(issues: list[Issue], *, claimed_by: str = "delegate", now: str | None = None) -> list[Issue]:
+    """Open, unclaimed, not on hold, not deferred beyond `now`, and nothing open blocks it.
+
+    `claimed_by` is the field that a claim is kept in.
+    """
     waiting = blockers(issues)
     return in_list_order(
         i
         for i in issues
-        if i["status"] == "open" and not i.get(claimed_by) and not i.get("hold") and i["id"] not in waiting
+        if i["status"] == "open"
+        and not i.get(claimed_by)
+        and not i.get("hold")
+        and i["id"] not in waiting
+        and not (now and i.get("deferred_until") and i["deferred_until"] > now)
     )
 
 

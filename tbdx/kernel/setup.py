@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tbdx import __version__
+from tbdx import TBD_VERSION, __version__
 from tbdx.core import canon
 from tbdx.core.ids import is_prefix, is_usual_prefix
 from tbdx.errors import BadFile, Git, Invalid, NotInitialized, TbdxError
@@ -72,7 +72,7 @@ def init(
             os.unlink(f"{folder}/{name}")
         os.rmdir(folder)
         raise
-    return {"initialized": True, "version": settings.TBD_VERSION, "prefix": prefix}
+    return {"initialized": True, "version": TBD_VERSION, "prefix": prefix}
 
 
 def _begin(k: Kernel) -> None:
@@ -136,7 +136,7 @@ def status(k: Kernel) -> dict[str, Any]:
     """What is here, whatever is here: works without a repository, and with one of a newer format."""
     from tbdx.store import git
 
-    out: dict[str, Any] = {"initialized": False, "tbd_version": settings.TBD_VERSION, "tbdx_version": __version__}
+    out: dict[str, Any] = {"initialized": False, "tbd_version": TBD_VERSION, "tbdx_version": __version__}
     out["working_directory"] = k.cwd
     found = layout.find_git(k.cwd)
     out["git_repository"] = found is not None

@@ -5,6 +5,7 @@ A stamp (`tbd_format`) says which clients share the repository. tbdx never chang
 
 from __future__ import annotations
 
+from tbdx import TBD_VERSION
 from tbdx.core import canon
 from tbdx.core.codec import decode
 from tbdx.core.ids import is_prefix
@@ -16,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-TBD_VERSION = "0.7.1"  # the tbd release whose commands, shapes and files we give
 FORMATS = ("f03", "f04", "f05", "f06", "f07", "f08")
 NEWEST = FORMATS[-1]
 

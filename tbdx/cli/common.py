@@ -1,0 +1,106 @@
+"""One command's call: its options, its kernel, its output. Command functions take nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from tbdx.cli.output import Out
+from tbdx.errors import TbdxError
+from tbdx.kernel import Kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Call:
+    """`opts` holds every option of the command under its name, None, False or () where it was not given."""
+
+    def __init__(self, opts: dict[str, Any], out: Out, *, dry: bool = False, debug: bool = False) -> None:
+        self.opts, self.out, self.dry, self.debug = opts, out, dry, debug
+        self._kernel: Kernel | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        return self.opts[name]
+
+    @property
+    def json(self) -> bool:
+        return self.out.json
+
+    @property
+    def kernel(self) -> Kernel:
+        if self._kernel is None:
+            self._kernel = Kernel(os.getcwd(), os.environ, now_ms=_now_ms, say=self.out.say)
+        return self._kernel
+
+    def result(self, value: Any, text: str) -> None:
+        """Print the JSON form or the text form of the same facts."""
+        if self.json:
+            self.out.data(value)
+        else:
+            self.out.text(self.with_ids(text))
+
+    def done(self, value: Any, text: str) -> None:
+        """The same for a change: JSON, or a success line that --quiet leaves out."""
+        if self.json:
+            if value is not None:
+                self.out.data(value)
+        else:
+            self.out.success(self.with_ids(text))
+
+    def would(self, action: str, **details: Any) -> None:
+        """What a dry run says."""
+        if self.json:
+            self.out.data({"dryRun": True, "action": action, **details}, None)
+        else:
+            self.out.text(f"[DRY-RUN] {action}")
+
+    def with_ids(self, text: str) -> str:
+        """With --debug, internal ids beside the short ones."""
+        if not self.debug or self._kernel is None:
+            return text
+        import re
+
+        names, prefix = self._kernel.names.ulid_of, self._kernel.config.prefix
+
+        def both(match: re.Match[str]) -> str:
+            of = names.get(match[1])
+            return f"{match[0]} (is-{of})" if of else match[0]
+
+        return re.sub(rf"(?<![\w.-]){re.escape(prefix)}-([0-9a-z._-]*[0-9a-z_])", both, text)
+
+    def body(self, inline: str | None, path: str | None, names: tuple[str, str]) -> str | None:
+        """A text given inline (`-` is stdin) or as a file's path; None when neither is. `names` are the two options."""
+        if inline is not None and path is not None:
+            raise TbdxError(f"Use either {names[0]} or {names[1]}, not both.")
+        if inline == "-" or path == "-":
+            return read_stdin()
+        if path is not None:
+            try:
+                with open(path, "rb") as f:
+                    return f.read().decode("utf-8")
+            except (OSError, UnicodeDecodeError) as e:
+                raise TbdxError(f"Failed to read {names[1]}: {path}: {getattr(e, 'strerror', None) or 'not UTF-8'}")
+        return inline
+
+
+def read_stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except (UnicodeDecodeError, OSError, AttributeError) as e:
+        raise TbdxError(f"cannot read standard input: {getattr(e, 'strerror', None) or 'not UTF-8'}")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def limited(text: str | None) -> int | None:
+    """--limit as a number; what is not a positive one means no limit, as in tbd."""
+    try:
+        n = int(text or "")
+    except ValueError:
+        return None
+    return n if n > 0 else None

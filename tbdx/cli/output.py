@@ -1,0 +1,131 @@
+"""The one way out: everything that tbdx prints passes here, so that no text in a clone can steer a terminal.
+
+Data go to stdout, words to stderr. In text every control character, escape, bidi and zero-width mark is made visible;
+in JSON the same ones are escaped. A reader that closed the pipe ends the command quietly.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_HIDDEN = (
+    *range(0x09),
+    *range(0x0B, 0x20),
+    *range(0x7F, 0xA0),
+    0xAD,
+    0x061C,
+    *range(0x200B, 0x2010),
+    *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070),
+    0xFEFF,
+    *range(0xFFF9, 0xFFFC),
+    *range(0xD800, 0xE000),
+    *range(0xE0000, 0xE0080),
+)
+_VISIBLE = {c: f"\\x{c:02x}" if c < 256 else f"\\u{c:04x}" if c < 65536 else f"\\U{c:08x}" for c in _HIDDEN}
+_COLOURS = {"✓": "32", "✗": "31", "⚠": "33", "◐": "36", "●": "31", "○": "2"}
+
+
+class Closed(Exception):
+    """The reader of our output has gone."""
+
+
+def visible(text: str) -> str:
+    """Text for a terminal or a file: whatever could steer one is shown instead."""
+    return text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)
+
+
+def one_line(text: str) -> str:
+    """Text for a row of a table: its line ends are shown, too."""
+    return text.replace("\n", "\\n").replace("\t", " ")
+
+
+def as_json(value: Any, indent: int | None = 2) -> str:
+    """JSON with every control character escaped, those beyond ASCII too."""
+    import json
+
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(value, indent=indent, ensure_ascii=False, separators=separators, allow_nan=False)
+    return text.translate(_IN_JSON)
+
+
+def _escaped(c: int) -> str:
+    if c < 0x10000:
+        return f"\\u{c:04x}"
+    c -= 0x10000
+    return f"\\u{0xD800 | c >> 10:04x}\\u{0xDC00 | c & 0x3FF:04x}"
+
+
+_IN_JSON = {c: _escaped(c) for c in _HIDDEN if c >= 0x7F}
+
+
+class Out:
+    """Where one command's output goes. `colour` is decided for stdout; errors are never coloured when it is not."""
+
+    def __init__(self, *, json: bool = False, quiet: bool = False, verbose: bool = False, colour: bool = False) -> None:
+        self.json, self.quiet, self.verbose, self.colour = json, quiet, verbose, colour
+
+    def text(self, text: str) -> None:
+        """Lines of a result."""
+        _write(1, self._paint(visible(text)) + "\n")
+
+    def data(self, value: Any, indent: int | None = 2) -> None:
+        """A result as one JSON document."""
+        _write(1, as_json(value, indent) + "\n")
+
+    def success(self, text: str) -> None:
+        if not self.json and not self.quiet:
+            self.text(f"✓ {text}")
+
+    def notice(self, text: str) -> None:
+        """News about the result, with it."""
+        if not self.json and not self.quiet:
+            self.text(f"• {text}")
+
+    def say(self, level: str, text: str) -> None:
+        """What the kernel tells on the way: 'notice' or 'warn', on stderr."""
+        if level == "notice":
+            if not self.quiet:
+                _write(2, visible(f"• {text}") + "\n")
+        elif self.json:
+            _write(2, as_json({"warning": text}, None) + "\n")
+        elif not self.quiet:
+            _write(2, visible(text if text.startswith("Skipping") else f"⚠ {text}") + "\n")
+
+    def error(self, text: str) -> None:
+        _write(2, visible(text) + "\n")
+
+    def problem(self, value: dict[str, Any]) -> None:
+        """An error as one line of JSON."""
+        _write(2, as_json(value, None) + "\n")
+
+    def _paint(self, text: str) -> str:
+        if self.colour:
+            for mark, code in _COLOURS.items():
+                text = text.replace(mark, f"\x1b[{code}m{mark}\x1b[0m")
+        return text
+
+
+def _write(fd: int, text: str) -> None:
+    data = memoryview(text.encode("utf-8", "backslashreplace"))
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except BrokenPipeError:
+        if fd == 1:
+            raise Closed
+    except OSError:
+        if fd == 1:
+            raise
+
+
+def colour_wanted(when: str, env: dict[str, str]) -> bool:
+    """--color: always and never say it; auto looks at the terminal and NO_COLOR."""
+    if when in ("always", "never"):
+        return when == "always"
+    return not env.get("NO_COLOR") and sys.stdout.isatty()
