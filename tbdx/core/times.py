@@ -61,7 +61,10 @@ def parse(text: str) -> str | None:
         shift_min = (int(hours) * 60 + int(minutes)) * (1 if sign == "+" else -1)
         rest = rest[:-6]
     clock = _clock(rest if rest.count(":") > 1 else rest + ":00")
-    return None if clock is None else iso(days * DAY_MS + clock - shift_min * 60_000)
+    if clock is None:
+        return None
+    full = iso(days * DAY_MS + clock - shift_min * 60_000)
+    return full if is_instant(full) else None  # an offset can lead out of the years 0 to 9999
 
 
 def _days(text: str) -> int | None:
