@@ -58,8 +58,9 @@ def _hide(text: str) -> tuple[str, dict[int, str]]:
     spare = (c for c in range(0xE000, 0xF8FF) if chr(c) not in text and f"{c:x}" not in lower)
     stand_in = {c: chr(next(spare)) for c in sorted(trouble)}
     if "\t" in stand_in:
-        tabs = r"(?<=[^ \t\r\n:?,\[{-])[ \t]*\t[ \t]*(?=[^ \t\r\n#:,\]}])"
-        text = re.sub(tabs, lambda m: m[0].replace("\t", stand_in["\t"]), text)
+        # not behind an indicator (`- `, `? `, a flow collection's), nor before one
+        tabs = r"(?<![\s:,\[{])(?<!^[?-])(?<!\s[?-])[ \t]*\t[ \t]*(?![\s#:,\]}])"
+        text = re.sub(tabs, lambda m: m[0].replace("\t", stand_in["\t"]), text, flags=re.MULTILINE | re.ASCII)
     text = text.translate({ord(c): new for c, new in stand_in.items() if c != "\t"})
     return text, {ord(new): c for c, new in stand_in.items()}
 
