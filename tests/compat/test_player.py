@@ -256,6 +256,28 @@ def test_text_and_files(change: dict[str, Any], differs: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "differs"),
+    [
+        ({"a": {"b": [1, 2]}, "c": 3}, ""),
+        ({"a": {"b": [1, 4]}, "c": 3}, "x.a.b[1]: 2 != 4"),
+        ({"a": {"b": [1]}, "c": 3}, "x.a.b: [1, 2] != [1]"),
+        ({"a": {"b": [1, 2], "d": 4}, "c": 3}, "x.a: extra keys ['d']"),
+        ({"a": {"b": [1, 2]}}, "x: missing keys ['c']"),
+    ],
+)
+@pytest.mark.parametrize(("kind", "key"), [("issue", "fields"), ("yaml", "value")])
+def test_values_in_files(kind: str, key: str, value: dict[str, Any], differs: str) -> None:
+    def answer(of: dict[str, Any]) -> dict[str, Any]:
+        file = {"kind": kind, key: of, "body": "", "rel": {}}
+        return {"tree": {"a": {"layout": None, "sync_branch": None, "files": {"x": file}}}}
+
+    want = answer({"a": {"b": [1, 2]}, "c": 3})
+    session = Session("made", "", "none", {}, [{"tree": True, "answer": want}])
+    found = [text for _, text in differences(session, [answer(value)])]
+    assert found == [] if not differs else f"a: {differs}" in found
+
+
+@pytest.mark.parametrize(
     ("exit_code", "got", "differs"),
     [
         (0, {"json": {"a": 1}}, False),  # where tbd says nothing, JSON is welcome
