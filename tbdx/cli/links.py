@@ -32,9 +32,9 @@ def _depend(c: Call, *, remove: bool) -> None:
         more = {} if len(on) == 1 else {"notPresent": same}
         c.done({"issue": issue, "removed": value} | more, f"{issue} no longer depends on {', '.join(changed) or 'any'}")
     else:
-        more: dict[str, Any] = {} if len(on) == 1 else {"added": len(changed), "existing": len(same)}
+        counts = {} if len(on) == 1 else {"added": len(changed), "existing": len(same)}
         value = changed[0] if len(on) == 1 else changed + same
-        c.done({"issue": issue, "dependsOn": value} | more, f"{issue} now depends on {', '.join(changed + same)}")
+        c.done({"issue": issue, "dependsOn": value} | counts, f"{issue} now depends on {', '.join(changed + same)}")
 
 
 def dep_list(c: Call) -> None:

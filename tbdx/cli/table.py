@@ -210,7 +210,7 @@ COMMANDS: dict[str, Row] = {
     "changes": (
         "sync:changes",
         "What changed since a commit of the sync branch",
-        (),
+        ("more*",),  # tbd's --bead takes several ids in a row
         (
             ("since", ("--since",), "COMMIT", "the commit to compare with"),
             ("bead", ("--bead",), "ID*", "these issues"),

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from tbdx.core import canon, codec
 from tbdx.core.entity import BODY, FIELDS, in_file_order
-from tbdx.core.ids import is_internal, is_key, is_ulid
+from tbdx.core.ids import is_internal, is_key, is_ulid, repair
 from tbdx.errors import BadFile
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ NAMES = DATA + "mappings/ids.yml"
 ATTIC = DATA + "attic/"
 DELETED = "<deleted>"
 _RULES = {name: rule for name, _, _, rule in FIELDS} | dict.fromkeys(BODY, "later")
-_STATE = [name for name, rule in _RULES.items() if rule == "state"]
+STATE = [name for name, rule in _RULES.items() if rule == "state"]
 _ABSENT: Any = object()
 
 
@@ -129,14 +129,15 @@ def _aside(path: str, data: bytes) -> str:
 
 
 def merge_names(base: bytes, ours: bytes, theirs: bytes) -> bytes:
-    """ids.yml: every row of both sides. A short id with two ULIDs keeps both rows; reading settles who has it."""
+    """ids.yml: every row of all three; a short id given to two ULIDs is settled as everywhere (`ids.repair`)."""
     rows: set[tuple[str, str]] = set()
     for side in (base, ours, theirs):
         for line in side.decode("utf-8", "replace").split("\n"):
             short, _, of = line.replace('"', "").replace("'", "").partition(": ")
             if is_key(short) and is_ulid(of.strip()):
                 rows.add((short, of.strip()))
-    return "".join([canon.dumps({short: of}) for short, of in sorted(rows)]).encode()
+    names, _ = repair(rows, ())
+    return canon.dumps({short: names[short] for short in sorted(names)}).encode()
 
 
 def merge_issues(base: Issue | None, a: Issue, b: Issue) -> tuple[Issue, list[Loss]]:
@@ -200,7 +201,7 @@ def canonical(issue: Issue) -> str:
 
 def _state_side(base: Issue, late: Issue, early: Issue) -> Issue | None:
     """The side whose status and companions stand: the only one to change them, else the later; None for neither."""
-    changed = [s for s in (late, early) if any(not _same(s.get(n), base.get(n)) for n in _STATE)]
+    changed = [s for s in (late, early) if any(not _same(s.get(n), base.get(n)) for n in STATE)]
     return changed[0] if changed else None
 
 

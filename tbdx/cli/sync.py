@@ -1,0 +1,109 @@
+"""Commands that speak with the remote, and the history they make."""
+
+from __future__ import annotations
+
+from tbdx.cli.common import Call
+from tbdx.cli.output import one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def sync(c: Call) -> int:
+    from tbdx.kernel import sync as verb
+
+    verb.check_modes(c.opts)
+    if c["status"]:
+        return _status(c)
+    k = c.kernel
+    if (c["docs"] or c["integrations"]) and not (c["issues"] or c["push"] or c["pull"]):
+        k.open()
+        c.out.notice("tbdx keeps no documents and no integrations: nothing to sync")
+        return 0
+    if c.dry:
+        now = verb.status(k)
+        c.would("Would sync issues", localChanges=now["localChanges"], behind=now["behind"])
+        return 0
+    try:
+        report = verb.sync(k, push=not c["pull"], pull=not c["push"])
+    except verb.Kept as e:
+        if c.json:
+            c.out.data(e.as_json())
+        raise
+    one_way = c["push"] or c["pull"]
+    if c.json:
+        if not one_way or report.withheld:
+            c.out.data(report.as_json())
+    else:
+        _tell(c, report)
+    return 1 if report.withheld else 0
+
+
+def _status(c: Call) -> int:
+    from tbdx.kernel import sync as verb
+
+    now = verb.status(c.kernel)
+    if c.json:
+        c.out.data(now)
+        return 0
+    lines = [f"  {row}" for row in now["localChanges"]]
+    if lines:
+        lines.insert(0, "Local changes")
+    if now["remoteChanges"]:
+        lines += ["Remote changes", *(f"  {one_line(row)}" for row in now["remoteChanges"])]
+    lines += [f"{now['ahead']} ahead, {now['behind']} behind {now['remote']}/{now['syncBranch']}"]
+    c.out.text("\n".join(["✓ In sync"] if now["synced"] else lines))
+    return 0
+
+
+def _tell(c: Call, report: Any) -> None:
+    parts = []
+    for word, counts in (("sent", report.sent), ("received", report.received)):
+        said = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+        if said:
+            parts.append(f"{word} {said}")
+    if report.local_only:
+        c.out.success("Committed here; local only: no remote is configured" if parts else "Local only: no remote")
+    elif parts:
+        c.out.success(f"Synced: {'; '.join(parts)}")
+    elif not report.withheld:
+        c.out.success("Already in sync")
+    for issue, field in report.conflicts:
+        shown = c.kernel.display(issue)
+        c.out.notice(f"{shown}: two values of {field} met; the other one is kept: tbdx attic list {shown}")
+    for path, why in sorted(report.withheld.items()):
+        c.out.say("warn", f"withheld {path}: {why}")
+
+
+def changes(c: Call) -> int:
+    from tbdx.kernel import history
+
+    found = history.changes(c.kernel, c.opts | {"bead": (*c["bead"], *c["more"])})
+    if c.json:
+        c.out.data(found)
+    elif found["changes"]:
+        texts = [f"{r['id']} [{r['change']}] {one_line(r['title'])}{_fields(r['fields'])}" for r in found["changes"]]
+        c.result(None, f"Changes {found['since']}..{found['tip']}\n\n" + "\n\n".join(texts))
+    else:
+        c.out.say("notice", "No matching changes")
+    return 0 if found["changes"] else 3
+
+
+def _fields(fields: list[dict[str, Any]]) -> str:
+    out = ""
+    for row in fields:
+        if "hunks" in row:
+            out += f"\n  {row['field']}:"
+            marks = {"context": " ", "add": "+", "remove": "-"}
+            for hunk in row["hunks"]:
+                out += "".join(f"\n    {marks[x['type']]}{x['text']}" for x in hunk["lines"])
+        else:
+            out += f"\n  {row['field']}: {_value(row['before'])} -> {_value(row['after'])}"
+    return out
+
+
+def _value(value: Any) -> str:
+    import json
+
+    return one_line(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
