@@ -89,13 +89,11 @@ class Out:
 
     def say(self, level: str, text: str) -> None:
         """What the kernel tells on the way: 'notice' or 'warn', on stderr."""
-        if level == "notice":
-            if not self.quiet:
-                _write(2, visible(f"• {text}") + "\n")
-        elif self.json:
-            _write(2, as_json({"warning": text}, None) + "\n")
+        if self.json:
+            _write(2, as_json({"notice" if level == "notice" else "warning": text}, None) + "\n")
         elif not self.quiet:
-            _write(2, visible(text if text.startswith("Skipping") else f"⚠ {text}") + "\n")
+            mark = "• " if level == "notice" else "" if text.startswith("Skipping") else "⚠ "
+            _write(2, visible(mark + text) + "\n")
 
     def error(self, text: str) -> None:
         _write(2, visible(text) + "\n")

@@ -271,7 +271,7 @@ def _integrate_once(k: Kernel, head: str, tip: str, report: Report, *, may_merge
         new = _merge(k, base, head, tip, report)
     git.reset_worktree_index(new)
     git.move_branch(k.config.branch, new, head)
-    _count(report.received, [letter for letter, _ in theirs.values()])
+    _count(report.received, [letter for path, (letter, _) in theirs.items() if not path.startswith(merge.ATTIC)])
     return new
 
 

@@ -41,18 +41,21 @@ def materialize(k: Kernel, *, fresh: bool = False) -> None:
 
 
 def _adopt_or_begin(k: Kernel) -> str:
-    """The commit that a missing local branch should begin at: the remote's, as last fetched or fetched now, or ours."""
+    """The commit that a missing local branch should begin at: the remote's as it is now, as last fetched, or ours."""
     git, config = k.git, k.config
-    tip = git.remote_tip(config.remote, config.branch)
-    if tip is None and git.has_remote(config.remote):
-        try:
-            tip = git.fetch(config.remote, config.branch)
-        except GitError as e:
-            raise GitError(
-                f"{e.message}\nWhether the remote has a {config.branch} branch is not known, so none is begun here",
-                hint="repeat the command when the remote can be reached",
-            )
-    return tip or git.first_commit()
+    known = git.remote_tip(config.remote, config.branch)
+    if not git.has_remote(config.remote):
+        return known or git.first_commit()
+    try:
+        return git.fetch(config.remote, config.branch) or known or git.first_commit()
+    except GitError as e:
+        if known:
+            k.say("notice", f"{e.message}; begun from what was last fetched")
+            return known
+        raise GitError(
+            f"{e.message}\nWhether the remote has a {config.branch} branch is not known, so none is begun here",
+            hint="repeat the command when the remote can be reached",
+        )
 
 
 def populate(k: Kernel, commit: str) -> None:

@@ -116,24 +116,16 @@ def get(raw: dict[str, Any], key: str) -> Any:
 
 
 def put(repo: Repo, key: str, value: Any) -> None:
-    """Change one existing setting; every other byte's meaning, and the comments, stay."""
-    import io
-
+    """Change one existing plain setting; every other byte of the file stays."""
     from ruamel.yaml import YAML
 
-    yaml = YAML()
-    yaml.width = 1_000_000
-    yaml.preserve_quotes = True
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    document = yaml.load(decode(files.read(repo.config)))
-    *parents, last = key.split(".")
-    place = document
-    for part in parents:
-        place = place[part]
-    place[last] = value
-    out = io.StringIO()
-    yaml.dump(document, out)
-    files.write(repo.config, out.getvalue().encode())
+    text = decode(files.read(repo.config))
+    node = YAML(typ="safe", pure=True).compose(text)
+    for part in key.split("."):
+        node = next(child for name, child in node.value if name.value == part)
+    start, end = node.start_mark.index, node.end_mark.index
+    written = canon.dumps({"x": value})[3:-1]
+    files.write(repo.config, f"{text[:start]}{written}{text[end:]}".encode())
 
 
 def new_config(prefix: str, branch: str, remote: str, at: str) -> str:

@@ -1,0 +1,38 @@
+"""`wk`: entities by id, by file and by query. With --json one object per line."""
+
+from __future__ import annotations
+
+from tbdx.cli.common import Call
+
+
+def get(c: Call) -> None:
+    from tbdx.kernel import records
+
+    source, entity = records.get(c.kernel, c["id"])
+    if c.json:
+        c.out.data(entity, None)
+    else:
+        c.out.text(source.removesuffix("\n"))
+
+
+def put(c: Call) -> None:
+    from tbdx.kernel import records
+
+    text = c.body("-" if c["file"] in (None, "-") else None, c["file"] if c["file"] != "-" else None, ("-", "FILE"))
+    made = records.put(c.kernel, (text or "").encode(), if_version=c["if_version"], dry=c.dry)
+    if c.json:
+        c.out.data(made, None)
+    else:
+        word = "Would write" if c.dry else "Created" if made["created"] else "Wrote"
+        c.out.success(f"{word} {made['id']} version {made['version']}")
+
+
+def query(c: Call) -> None:
+    from tbdx.cli.lists import row
+    from tbdx.kernel import records
+
+    for entity in records.query(c.kernel, c["expr"]):
+        if c.json:
+            c.out.data(entity, None)
+        else:
+            c.out.text(row(c.kernel.display(entity["id"]), entity))
