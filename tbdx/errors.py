@@ -4,6 +4,7 @@
     ├── Usage            2  usage          the command line itself is wrong
     ├── Invalid          2  invalid        a value is wrong; nothing was written
     ├── NotFound         1  not_found      no such issue, workspace, commit, entry
+    │   └── Unknown      1  not_found      an id that no mapping knows, where tbd's JSON error has no type
     ├── NotInitialized   1  not_initialized  no .tbd/config.yml here or above
     ├── BadFormat        1  format         the repository is stamped newer (or older) than we write
     ├── Unsupported      1  unsupported    the repository's format cannot hold what was asked for
@@ -48,6 +49,10 @@ class Invalid(TbdxError):
 
 class NotFound(TbdxError):
     code, type = "not_found", "NotFoundError"
+
+
+class Unknown(NotFound):
+    type = None
 
 
 class NotInitialized(TbdxError):
