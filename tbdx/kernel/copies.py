@@ -1,0 +1,220 @@
+"""Saved copies of a tracker on disk: where they are, what they hold, and what this clone knows of them.
+
+A copy is a folder with `issues/`, `mappings/ids.yml` and `attic/`. It comes with a clone or from a folder that
+somebody named, so none of its parts may be a link, and a file that cannot be used is said and stepped over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from typing import NamedTuple
+
+from tbdx.core import canon, codec, ids
+from tbdx.core.merge import ISSUES, merge_names
+from tbdx.errors import BadFile, Disk, Invalid, TbdxError
+from tbdx.kernel import Kernel, attic, skipping
+from tbdx.store import entities, files
+from tbdx.store.layout import Repo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    Issue = dict[str, Any]
+
+OUTBOX = "outbox"
+
+
+class Held(NamedTuple):
+    """An issue and the text of its file."""
+
+    issue: Issue
+    text: str
+
+
+class Copy(Repo):
+    """A saved copy, read and written as the tracker's own data folder is."""
+
+    def __init__(self, repo: Repo, path: str) -> None:
+        super().__init__(repo.root, repo.git_dir, repo.common)
+        self.path = path
+
+    @property
+    def data(self) -> str:
+        return self.path
+
+
+def is_name(text: str) -> bool:
+    """tbd's rule: `[a-z0-9][a-z0-9_-]*`."""
+    return 0 < len(text) <= 200 and text[0] in ids.BASE36 and all(c in ids.BASE36 or c in "_-" for c in text)
+
+
+def place(k: Kernel, workspace: str | None, folder: str | None, outbox: bool) -> tuple[str, str]:
+    """(what to call it, its folder) of the one place that was named. Raises Invalid, BadFile for a link."""
+    if sum((workspace is not None, folder is not None, outbox)) != 1:
+        raise Invalid("Exactly one of --workspace, --dir and --outbox is needed")
+    if folder is not None:
+        if not folder or "\0" in folder:
+            raise Invalid(f"Invalid --dir value: {folder!r}")
+        path = os.path.realpath(os.path.join(k.cwd, folder))
+        if f"{path}/".startswith(os.path.realpath(k.repo.worktree) + "/"):
+            raise Invalid(f"Invalid --dir value: {folder} is the tracker itself")
+        return folder, path
+    name = OUTBOX if workspace is None else workspace
+    if not is_name(name):
+        raise Invalid(
+            f"Invalid workspace name: {name}", hint="lower-case letters, digits, - and _; a letter or digit first"
+        )
+    return name, files.inside(k.repo.root, ".tbd", "workspaces", name)
+
+
+def opened(k: Kernel, path: str) -> Copy:
+    """The copy at `path`, none of whose folders is a link or a file. Raises BadFile."""
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise BadFile("not a folder", path=path)
+    for name in ("issues", "mappings", "attic"):
+        part = files.inside(path, name)
+        if os.path.lexists(part) and not os.path.isdir(part):
+            raise BadFile("not a folder", path=part)
+    return Copy(k.repo, path)
+
+
+def load(k: Kernel, repo: Repo) -> tuple[dict[str, Held], set[str]]:
+    """({internal id: issue and text} of the good issue files, the names without .md of the others, which are said)."""
+    good: dict[str, Held] = {}
+    bad: set[str] = set()
+    for name in entities.listing(repo):
+        internal, path = name[:-3], f"{repo.issues}/{name}"
+        try:
+            text = codec.decode(files.read(path))
+            issue = codec.parse(text, internal)
+            if "\\" in text:
+                codec.render(issue).encode()  # an escape may stand for what no file can hold
+            good[internal] = Held(issue, text)
+        except FileNotFoundError:
+            continue
+        except (BadFile, Disk) as e:
+            bad.add(internal)
+            k.say("warn", skipping(e.at(path) if isinstance(e, BadFile) else BadFile(e.message, path=path)))
+        except UnicodeEncodeError:
+            bad.add(internal)
+            k.say("warn", skipping(BadFile("is not valid UTF-8 text", path=path)))
+    return good, bad
+
+
+def rows(k: Kernel, copy: Copy) -> list[tuple[str, str]]:
+    """The (short id, ULID) rows of a copy; what is none is said."""
+    found, said = entities.parse_names(_names_of(k, copy).decode("utf-8", "replace"))
+    for text in said:
+        k.say("warn", f"{copy.path}: {text}")
+    return found
+
+
+def _names_of(k: Kernel, copy: Copy) -> bytes:
+    try:
+        return files.read(entities.names_path(copy), 64 * codec.LARGEST)
+    except FileNotFoundError:
+        return b""
+    except BadFile as e:
+        k.say("warn", e.at(entities.names_path(copy)).message)
+        return b""
+
+
+def save_names(k: Kernel, copy: Copy, internals: Iterable[str]) -> None:
+    """Add the short ids of issues to a copy's; rows that it has stay."""
+    ulids = {x[3:] for x in internals}
+    ours = {short: of for short, of in k.names.ulid_of.items() if of in ulids}
+    old = _names_of(k, copy)
+    new = merge_names(b"", old, canon.dumps(ours).encode())
+    if new != old:
+        files.make_folder(files.inside(copy.path, "mappings"))
+        files.write(entities.names_path(copy), new, scratch=k.repo.scratch)
+
+
+def unpublished(k: Kernel, held: Mapping[str, Held]) -> dict[str, Held]:
+    """The issues that differ from the sync branch as last fetched; all when it never was."""
+    tip = k.git.remote_tip(k.config.remote, k.config.branch)
+    if tip is None:
+        return dict(held)
+    there = k.git.content(tip, [f"{ISSUES}{x}.md" for x in held])
+    return {x: h for x, h in held.items() if _plain(there.get(f"{ISSUES}{x}.md")) != h.text.encode()}
+
+
+def _plain(data: bytes | None) -> bytes | None:
+    return None if data is None else data.replace(b"\r\n", b"\n")
+
+
+def take_attic(k: Kernel, copy: Copy) -> list[str]:
+    """Bring the entries of a copy's attic into the tracker's; the names of the files that are now here too."""
+    taken = []
+    for name, entry in attic.read_all(k, copy.path):
+        attic.put(k, k.repo.data, entry["entity_id"], entry["timestamp"], entry["field"], canon.dumps(entry))
+        taken.append(name)
+    return taken
+
+
+def emptied(k: Kernel, copy: Copy, issues: Iterable[str], entries: Iterable[str]) -> None:
+    """Remove the named files of a copy, its short ids, and the folders that are empty then. Others stay, and are said.
+
+    Nothing is removed for being there: a folder that somebody named may hold more than a copy.
+    """
+    paths = [f"{copy.issues}/{x}.md" for x in issues] + [f"{copy.path}/attic/{name}" for name in entries]
+    for path in (*paths, entities.names_path(copy)):
+        try:
+            os.unlink(path)
+        except (FileNotFoundError, IsADirectoryError):
+            continue
+        except OSError as e:
+            raise Disk(f"cannot remove {path}: {e.strerror}", hint=files.hint_for(e))
+    for folder in (copy.issues, f"{copy.path}/mappings", f"{copy.path}/attic", copy.path):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    if os.path.lexists(copy.path):
+        k.say("notice", f"{copy.path} holds files that are no part of a copy; they stay")
+
+
+class Seen:
+    """Which texts of a copy this clone has taken in, by digest, so that an unchanged copy is known for what it is.
+
+    Kept beside git's own files. Without it nothing goes wrong: values are then kept in the attic once too often.
+    """
+
+    def __init__(self, k: Kernel, path: str) -> None:
+        self.k = k
+        self.path = f"{k.repo.own}/seen/{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.yml"
+        self._tip: dict[str, bytes] | None = None
+        self.digests: dict[str, Any] = {}
+        with contextlib.suppress(OSError, TbdxError, canon.Declined):
+            self.digests = canon.loads(codec.decode(files.read(self.path, 64 * codec.LARGEST)))
+
+    def knows(self, internal: str, text: str, of_copy: bool) -> bool:
+        """True for a text whose values this clone holds. The local branch proves it for a copy's text only: that our
+        own text is published does not tell that a copy is made from it."""
+        if self.digests.get(internal) == _digest(text):
+            return True
+        return of_copy and _plain(self._on_branch().get(f"{ISSUES}{internal}.md")) == text.encode()
+
+    def _on_branch(self) -> dict[str, bytes]:
+        if self._tip is None:
+            tip = self.k.git.branch_tip(self.k.config.branch)
+            self._tip = self.k.git.content(tip) if tip else {}
+        return self._tip
+
+    def note(self, internal: str, text: str) -> None:
+        self.digests[internal] = _digest(text)
+
+    def write(self) -> None:
+        with contextlib.suppress(TbdxError):
+            files.make_folder(os.path.dirname(self.path))
+            files.write(self.path, canon.dumps(self.digests).encode(), scratch=self.k.repo.scratch, durable=False)
+
+    def forget(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
