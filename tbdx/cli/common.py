@@ -32,7 +32,7 @@ class Call:
     @property
     def kernel(self) -> Kernel:
         if self._kernel is None:
-            self._kernel = Kernel(os.getcwd(), os.environ, now_ms=_now_ms, say=self.out.say)
+            self._kernel = Kernel(os.getcwd(), os.environ, now_ms=now_ms, entropy=entropy, say=self.out.say)
         return self._kernel
 
     def result(self, value: Any, text: str) -> None:
@@ -93,8 +93,12 @@ def read_stdin() -> str:
         raise TbdxError(f"cannot read standard input: {getattr(e, 'strerror', None) or 'not UTF-8'}")
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """The clock of every command; tests put another one here."""
     return time.time_ns() // 1_000_000
+
+
+entropy = os.urandom
 
 
 def limited(text: str | None) -> int | None:
