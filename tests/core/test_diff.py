@@ -5,7 +5,6 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tbdx.core import diff
 from tbdx.core.entity import BODY
 from tbdx.core.entity import FIELDS as KNOWN
