@@ -121,6 +121,8 @@ def rewrite(text: str, new: dict[str, Any]) -> str:
         canon.loads(front)
     except canon.Declined:
         head = _rewrite_front(front, new)
+        if not _holds(head, in_file_order(new)):  # a layout that `_chunks` took apart in the wrong place
+            head = canon.dumps(in_file_order(new))
     else:
         head = canon.dumps(in_file_order(new))
     description, notes = split_body(body)
@@ -154,9 +156,22 @@ def _rewrite_front(front: str, new: dict[str, Any]) -> str:
     for name, value in in_file_order(new).items():
         same = name in old and _same(old[name], value)
         comments, raw = chunks.pop(name, ("", ""))
-        out.append(comments + (raw if same and raw else canon.dumps({name: value})))
+        if not (same and raw):
+            blank = len(raw) - len(raw.rstrip("\n")) - 1
+            raw = canon.dumps({name: value})
+            raw += "\n" * blank if "|" not in raw else ""  # in a literal block they would count
+        out.append(comments + raw)
     # the comments of a value that went stay: they are the writer's words, not the field's
     return "".join(out) + "".join(comments for comments, _ in chunks.values()) + tail
+
+
+def _holds(front: str, fields: dict[str, Any]) -> bool:
+    from tbdx.core import loose
+
+    try:
+        return _same(loose.load_map(front)[0], fields)
+    except BadFile:
+        return False
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -167,7 +182,7 @@ def _same(a: Any, b: Any) -> bool:
         return list(a) == list(b) and all(_same(a[k], b[k]) for k in a)
     if isinstance(a, list):
         return len(a) == len(b) and all(map(_same, a, b))
-    return bool(a == b)
+    return bool(a == b) or (a != a and b != b)  # not a number is itself here
 
 
 def _chunks(front: str, lines: dict[str, int]) -> tuple[dict[str, tuple[str, str]], str]:
