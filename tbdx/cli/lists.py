@@ -130,10 +130,16 @@ def search(c: Call) -> None:
 
 def stats(c: Call) -> None:
     s = views.stats(c.kernel.issues())
-    lines = [f"Total:   {s['total']}", f"Active:  {s['active']}", f"Closed:  {s['closed']}", "", "By status"]
-    lines += [f"  {name:<12}{n:>6}" for name, n in s["byStatus"].items()]
-    lines += ["", f"By kind{'active':>11}{'closed':>8}"]
-    lines += [f"  {name:<10}{n:>6}{s['byKindClosed'][name]:>8}" for name, n in s["byKindActive"].items()]
-    lines += ["", f"By priority{'active':>7}{'closed':>8}"]
-    lines += [f"  P{name:<9}{n:>6}{s['byPriorityClosed'][name]:>8}" for name, n in s["byPriorityActive"].items()]
+    lines = ["By status:"]
+    lines += [f"  {views.ICONS[name]} {name:<14}{n:>6}" for name, n in s["byStatus"].items() if name != "closed"]
+    lines += [f"    {'active':<14}{s['active']:>6}", f"  ✓ {'closed':<14}{s['closed']:>6}"]
+    lines += [f"    {'total':<14}{s['total']:>6}"]
+    for word, key, mark in (("kind", "byKind", ""), ("priority", "byPriority", "P")):
+        lines += ["", f"{f'By {word}:':<18}{'active':>8}{'closed':>8}{'total':>8}"]
+        active, closed = s[f"{key}Active"], s[f"{key}Closed"]
+        lines += [
+            f"  {mark + name:<16}{active[name]:>8}{closed[name]:>8}{active[name] + closed[name]:>8}"
+            for name in active
+            if active[name] or closed[name]
+        ]
     c.result(s, "\n".join(lines))

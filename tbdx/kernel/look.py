@@ -49,8 +49,7 @@ def as_text(k: Kernel, issue: Issue, issues: Sequence[Issue]) -> str:
     above = [i["id"] for i in issues if any(d["target"] == issue["id"] for d in i["dependencies"])]
     if above:
         notes += f"# Blocked by: {', '.join(map(k.display, above))}\n"
-    head, mark, rest = text.partition("\n---\n")
-    return (f"{head}\n{notes}---\n{rest}" if mark else text).rstrip("\n")
+    return text.replace("\ndependencies:", f"\n{notes}dependencies:", 1).rstrip("\n")
 
 
 def children(k: Kernel, issue: Issue) -> list[Issue]:
