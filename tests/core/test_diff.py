@@ -10,7 +10,7 @@ from tbdx.core.entity import BODY
 from tbdx.core.entity import FIELDS as KNOWN
 from tbdx.core.times import iso
 
-few = settings(max_examples=300, deadline=None, database=None, derandomize=True)
+few = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 many = settings(max_examples=10_000, deadline=None, database=None)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tbdx.core import entity
 
-few = settings(max_examples=300, deadline=None, database=None, derandomize=True)
+few = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 ID, OTHER = "is-01k00000000000000000000000", "is-01k00000000000000000000001"
 NOW = "2026-01-01T00:00:00.000Z"
 GOOD = {

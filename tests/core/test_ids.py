@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tbdx.core import ids
 
-few = settings(max_examples=200, deadline=None, database=None, derandomize=True)
+few = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 A, B, C = (f"01k{c * 23}" for c in "abc")
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tbdx.core.query import DEEPEST, LONGEST, compile_query
 from tbdx.errors import Usage
 
-few = settings(max_examples=300, deadline=None, database=None, derandomize=True)
+few = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 many = settings(max_examples=30_000, deadline=None, database=None)
 
 ISSUE = {
