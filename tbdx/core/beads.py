@@ -58,7 +58,7 @@ def _brief(e: Exception) -> str:
 
 
 def latest(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
-    """(one row for each id in the order of the file, the rows they outdo). The later `updated_at`, then line, counts."""
+    """(one row for each id, in the order of the file; the rows they outdo). The later time counts, then the line."""
     best: dict[str, Row] = {}
     outdone = []
     for row in rows:
