@@ -48,10 +48,13 @@ class Invalid(TbdxError):
 
 
 class NotFound(TbdxError):
-    code, type = "not_found", "NotFoundError"
+    code = "not_found"
+    type: str | None = "NotFoundError"
 
 
 class Unknown(NotFound):
+    """As NotFound, where tbd gives its error no type."""
+
     type = None
 
 

@@ -94,18 +94,18 @@ def _status_text(s: dict[str, Any]) -> str:
 
 
 def doctor(c: Call) -> int:
-    from tbdx.kernel.doctor import examine
+    from tbdx.kernel.doctor import examine, failed
 
     report = examine(c.kernel)
-    if c["fix"]:
-        c.out.say("notice", "doctor only reports for now; nothing was changed")
     if c.json:
         c.out.data(report)
     else:
         c.out.text(_doctor_text(c.kernel, report))
+        if c["fix"]:
+            c.out.notice("doctor only reports for now; nothing was changed")
         if not report["healthy"]:
-            c.out.say("warn", "Errors were found that need attention.")
-    return 0 if report["healthy"] else 1
+            c.out.say("warn", "Issues found that may require manual intervention.")
+    return 1 if failed(report) else 0
 
 
 def _doctor_text(k: Kernel, report: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tbdx.cli.common import Call
 from tbdx.cli.output import one_line
+from tbdx.errors import TbdxError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,8 +104,30 @@ def _said(c: Call, answer: dict[str, Any], word: str) -> None:
 def edit(c: Call) -> None:
     from tbdx.kernel import edit as verb
 
-    said = verb.edit(c.kernel, c["id"], show=lambda text: c.out.say("warn", text))
+    said = verb.edit(c.kernel, c["id"], lambda text: c.out.say("warn", text), _run_editor, dry=c.dry)
+    if c.dry:
+        c.would("Would open an editor", id=said["id"])
+        return
     c.done(said, f"Updated {said['id']}" if said["updated"] else f"{said['id']}: nothing changed")
+
+
+def _run_editor(path: str) -> int:
+    """Open the person's editor on a file, on this terminal; its exit code. Ctrl-C is the editor's while it runs."""
+    import os
+    import shlex
+    import signal
+    import subprocess
+
+    said = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        child = subprocess.Popen([*shlex.split(said), path])
+    except (OSError, ValueError) as e:
+        raise TbdxError(f"cannot start the editor {said!r}: {e}", hint="set VISUAL or EDITOR to one that is installed")
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return child.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def start(c: Call) -> None:

@@ -105,7 +105,7 @@ def close(
     with k.writing():
         original = k.needed(duplicate_of, "--duplicate-of") if duplicate_of else None
         picks = k.pick(ids, ignore_missing=ignore_missing)
-        if original in [found for _, found in picks]:
+        if original and original in [found for _, found in picks]:
             raise Invalid("An issue cannot be a duplicate of itself")
 
         def change(issue: Issue) -> Mapping[str, Any] | str:
