@@ -46,7 +46,7 @@ class Stage:
         self.tell(f"{who}$ {line}")
         out = self.quietly(who, line)
         if out:
-            self.tell("".join(f"  {row}\n" for row in out.splitlines()).rstrip("\n"))
+            self.tell("\n".join(f"  {row}".rstrip() for row in out.splitlines()))
         return out
 
     def quietly(self, who: str, line: str) -> str:
