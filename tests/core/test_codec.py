@@ -12,7 +12,7 @@ from tbdx.core.entity import problems
 from tbdx.errors import BadFile
 
 few = settings(max_examples=60, deadline=None, database=None, derandomize=True)
-many = settings(max_examples=5_000, deadline=None, database=None)
+many = settings(max_examples=2_000, deadline=None, database=None)
 
 ID, OTHER = "is-01k00000000000000000000000", "is-01k00000000000000000000001"
 NOW, LATER = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"
