@@ -58,7 +58,8 @@ def save(
             conflicts += attic.keep(k, path, losses, mine.issue)
             if there is None or result.text != there.text:
                 files.make_folder(files.inside(path, "issues"))
-                entities.write(copy, internal, result.text)
+                place = entities.path_of(copy, internal)  # what the tracker holds needs no flush of its own
+                files.write(place, result.text.encode(), scratch=k.repo.scratch, durable=result is not mine)
             if result is mine:
                 seen.note(internal, mine.text)
             k.touch()
