@@ -153,6 +153,7 @@ BULK_OPTIONS = ("priority", "assignee", "delegate", "hold", "type", "add_label",
 def update(k: Kernel, ids: Sequence[str], o: Mapping[str, Any], *, dry: bool = False) -> dict[str, Any]:
     """Change fields; `o` holds the options that were given, as typed. '' clears where a value may be absent."""
     given = {name: value for name, value in o.items() if value is not None and value != ()}
+    ignore_missing = bool(given.pop("ignore_missing", False))
     changes = _typed(k, given)
     if len(dict.fromkeys(ids)) > 1:
         other = sorted(f"--{n.replace('_', '-')}" for n in given if n not in BULK_OPTIONS)
@@ -163,7 +164,7 @@ def update(k: Kernel, ids: Sequence[str], o: Mapping[str, Any], *, dry: bool = F
                 hint=f"for several issues: {allowed}",
             )
     with k.writing():
-        picks = k.pick(ids, ignore_missing=bool(given.pop("ignore_missing", False)))
+        picks = k.pick(ids, ignore_missing=ignore_missing)
 
         follow: list[Follow] = []
 
