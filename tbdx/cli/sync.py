@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 
 def sync(c: Call) -> int:
+    from tbdx.kernel import outbox
     from tbdx.kernel import sync as verb
 
     verb.check_modes(c.opts)
@@ -26,17 +27,23 @@ def sync(c: Call) -> int:
         c.would("Would sync issues", localChanges=now["localChanges"], behind=now["behind"])
         return 0
     try:
-        report = verb.sync(k, push=not c["pull"], pull=not c["push"])
+        report, more = outbox.sync_all(
+            k, push=not c["pull"], pull=not c["push"], auto_save=not c["no_auto_save"], take_in=not c["no_outbox"]
+        )
     except verb.Kept as e:
         if c.json:
             c.out.data(e.as_json())
+        elif e.saved is not None:
+            c.out.notice(f"{e.saved} issues saved to .tbd/workspaces/outbox: commit it to your branch to pass them on")
         raise
     one_way = c["push"] or c["pull"]
     if c.json:
         if not one_way or report.withheld:
-            c.out.data(report.as_json())
+            c.out.data(report.as_json() | more)
     else:
         _tell(c, report)
+        if more:
+            c.out.notice(f"{more['importedFromOutbox']} issues taken in from the outbox and published")
     return 1 if report.withheld else 0
 
 
