@@ -4,13 +4,44 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tbdx.core import codec
 from tbdx.errors import BadFile, Invalid
 from tbdx.kernel import exchange, work
-from test_exchange import edit, files_of, issue_at, make, tree, warned, workspace
 
 from conftest import Clone
+
+
+def make(repo: Clone, title: str, **options: Any) -> str:
+    return str(work.create(repo.kernel, title, options)["internalId"])
+
+
+def workspace(repo: Clone, name: str = "backup") -> Path:
+    return repo.path / ".tbd/workspaces" / name
+
+
+def issue_at(folder: Path, internal: str) -> dict[str, Any]:
+    return codec.parse((folder / f"issues/{internal}.md").read_text(), internal)
+
+
+def edit(folder: Path, internal: str, **fields: Any) -> None:
+    """Change an issue's file as another clone's save would have left it."""
+    path = folder / f"issues/{internal}.md"
+    path.write_text(codec.render(codec.parse(path.read_text()) | fields))
+
+
+def warned(repo: Clone) -> list[str]:
+    return [text for level, text in repo.said if level == "warn"]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def files_of(repo: Clone) -> dict[str, bytes]:
+    return tree(repo.data)
 
 
 @pytest.mark.parametrize("name", ["", "..", ".", "a/b", "../x", "A", "-a", "_a", "a.b", "a\0", "ä", "a b", "x" * 300])
