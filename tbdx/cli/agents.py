@@ -68,14 +68,15 @@ def setup(c: Call) -> None:
     changed = [edit for edit in edits if edit.action != "unchanged"]
     for edit in changed:
         c.out.text(edit.diff())
+    say = c.out.notice if dry else c.out.success
     if done["initialized"]:
-        c.out.success(("Would initialize" if dry else "Initialized") + f" with prefix {done['prefix']}")
+        say(("Would initialize" if dry else "Initialized") + f" with prefix {done['prefix']}")
     if c["from_beads"]:
         count = "" if dry else f"{done['imported']['imported']} issue(s) from "
-        c.out.success(f"{'Would import ' if dry else 'Imported '}{count}.beads/issues.jsonl")
-        c.out.success(f"{'Would rename' if dry else 'Renamed'} .beads to .beads-disabled")
+        say(f"{'Would import ' if dry else 'Imported '}{count}.beads/issues.jsonl")
+        say(f"{'Would rename' if dry else 'Renamed'} .beads to .beads-disabled")
     for edit in edits:
-        c.out.success(f"{edit.path}: {'would be ' if dry and edit in changed else ''}{edit.action}")
+        say(f"{edit.path}: {'would be ' if dry and edit in changed else ''}{edit.action}")
     if dry:
         c.out.notice("Nothing was written." + ("" if c["auto"] else " tbdx setup --auto does it."))
     elif changed or done["initialized"]:

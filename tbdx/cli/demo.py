@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 STEP_S = 60.0  # no single command may take longer
+LEFT_OUT = ("GIT_", "TBD_", "TBDX_", "XDG_")  # variables that would bring the user's repositories and settings in
 
 
 class Stage:
@@ -33,10 +34,9 @@ class Stage:
         self.folder, self.tell = folder, tell
         self.steps = 0
         here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        self.env = {
-            "PATH": os.environ.get("PATH", os.defpath),
+        self.env = {n: v for n, v in os.environ.items() if not n.startswith(LEFT_OUT)} | {
             "HOME": f"{folder}/home",
-            "PYTHONPATH": here,
+            "PYTHONPATH": os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH")))),
             "GIT_CONFIG_NOSYSTEM": "1",
             "LC_ALL": "C.UTF-8",
         }
@@ -142,8 +142,8 @@ def _play(s: Stage) -> None:
     s.run("agent-1", "tbdx sync")
 
     s.tell("\n# The later title won; the other one is in the attic")
-    s.run("agent-1", f"tbdx attic list {design}")
-    lost = [row for row in s.json("agent-1", f"tbdx attic list {design}") if row["field"] == "title"]
+    found = json.loads(s.run("agent-1", f"tbdx attic list {design} --json"))
+    lost = [row for row in found if row["field"] == "title"]
     if not lost:
         raise TbdxError("the demo failed: the losing title is not in the attic")
     s.run("agent-1", f"tbdx attic show {design} {lost[0]['timestamp']}")

@@ -59,8 +59,8 @@ not do; search first, so that it is not there twice.
 Sync merges field by field and never stops for it. Where both changed one field the later edit wins, and the other
 value goes to the attic. When sync reports conflicts:
 
-    tbdx attic list [ID]          what lost, newest first
-    tbdx attic show ID TIME       the lost value beside what is known of both sides
+    tbdx attic list [ID] --json   what lost, newest first; `timestamp` is the TIME below
+    tbdx attic show ID TIME       the lost value, and what is known of both sides
     tbdx attic restore ID TIME    bring a lost title, description or notes back
 
 For other fields, set the right value with `tbdx update`. Then sync again.
