@@ -25,7 +25,7 @@ def attic_list(c: Call) -> None:
     lines = [f"{'ID':<12}{'WHEN':<14}{'FIELD':<14}WINNER"]
     for row in rows:
         when = _ago(c.kernel.now_ms() - (to_ms(row["timestamp"]) or 0))
-        lines.append(f"{row['id']:<12}{when:<14}{one_line(row['field']):<14}{row['winner']}")
+        lines.append(f"{row['id']:<12}{when:<14}{one_line(row['field']):<14}{one_line(row['winner'])}")
     c.result(rows, "\n".join(lines) if rows else "The attic is empty")
 
 

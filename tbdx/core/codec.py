@@ -37,6 +37,19 @@ def decode(data: bytes) -> str:
     return text.replace("\r\n", "\n") if "\r" in text else text
 
 
+def encode(text: str) -> bytes:
+    """The bytes of a file. Raises BadFile for text that `decode` would refuse."""
+    try:
+        data = text.encode()
+    except UnicodeEncodeError:
+        raise BadFile("not valid UTF-8 text")
+    if b"\0" in data:
+        raise BadFile("NUL characters")
+    if len(data) > LARGEST:
+        raise BadFile(f"the file would be larger than {LARGEST} bytes")
+    return data
+
+
 def split(text: str) -> tuple[str, str]:
     """(front matter, body); the front matter begins in line 2 of the file. Raises BadFile."""
     if text[:4] != "---\n":

@@ -150,6 +150,8 @@ class _Builder:
 
     def text(self, event: Any) -> str:
         text = str(event.value)
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise BadFile("half a surrogate pair", line=self.line(event))
         return text.translate(self.hidden) if self.hidden else text
 
 

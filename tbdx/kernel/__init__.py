@@ -285,17 +285,8 @@ def validate(issue: Mapping[str, Any]) -> None:
     from tbdx.core.entity import problems
 
     wrong = problems(dict(issue))
-    for name in ("title", "description", "notes", "close_reason", "assignee", "delegate"):
-        text = issue.get(name)
-        if isinstance(text, str) and not _is_clean(text):
-            wrong.append((name, "is not valid UTF-8 text"))
     if wrong:
         raise TbdxError("; ".join(f"{name}: {what}" for name, what in wrong))
-
-
-def _is_clean(text: str) -> bool:
-    """True for text that UTF-8 can hold and that has no NUL, which no issue file may have."""
-    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def skipping(problem: BadFile) -> str:

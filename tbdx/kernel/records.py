@@ -64,7 +64,7 @@ def put(k: Kernel, data: bytes, *, if_version: str | None = None, dry: bool = Fa
         if base | rest == old:
             return _answer(k, old, created=False)
         k.check_keys(old, rest)
-        validate(base | rest)
+        _check(base | rest)
         return _answer(k, old if dry else k.save(source, base, rest), created=False)
 
 
@@ -76,11 +76,20 @@ def _make(k: Kernel, given: Entity, wanted: int | None, *, dry: bool) -> dict[st
         entity = with_defaults(given) | {"type": "is", "id": k.new_id(), "version": 1}
         entity |= {"created_at": now, "updated_at": now}
         k.check_keys({}, entity)
-        validate(entity)
+        _check(entity)
         if not dry:
             entities.create(k.repo, entity["id"], codec.render(entity))
             k.give_short(entity["id"])
         return _answer(k, entity, created=True)
+
+
+def _check(entity: Entity) -> None:
+    """Refuse what breaks a rule, and what could not be read back: too deep, or no clean text. Raises Invalid."""
+    validate(entity)
+    try:
+        codec.parse(codec.decode(codec.encode(codec.render(entity))), entity["id"])
+    except BadFile as e:
+        raise Invalid(f"it could not be read back: {e.message}")
 
 
 def _answer(k: Kernel, entity: Entity, *, created: bool) -> dict[str, Any]:

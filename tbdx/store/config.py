@@ -98,6 +98,8 @@ def parse(data: bytes) -> dict[str, Any]:
     text = decode(data)
     plain = "".join([line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#")])
     try:
+        if "|" in plain or ">" in plain:  # in a block of text such a line is no comment
+            raise canon.Declined
         return canon.loads(plain)
     except canon.Declined:
         from tbdx.core import loose

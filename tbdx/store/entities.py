@@ -81,12 +81,12 @@ def listing(repo: Repo, kind: str = "issue") -> list[str]:
 
 def write(repo: Repo, internal: str, text: str) -> None:
     """Replace the file of an issue. Raises Disk."""
-    files.write(path_of(repo, internal), text.encode(), scratch=repo.scratch)
+    files.write(path_of(repo, internal), codec.encode(text), scratch=repo.scratch)
 
 
 def create(repo: Repo, internal: str, text: str) -> bool:
     """Write the file of a new issue; False when that id has a file already. Raises Disk."""
-    return files.create(path_of(repo, internal), text.encode(), scratch=repo.scratch)
+    return files.create(path_of(repo, internal), codec.encode(text), scratch=repo.scratch)
 
 
 class Names:
