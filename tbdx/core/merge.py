@@ -8,7 +8,7 @@ bytes. Each field's rule stands in `core.entity.FIELDS`:
     state      status, hold, closing and their companions move together, with the later side
     set        three-way on the members: what one side added is there, what one side removed is gone
     keyed:K    three-way on the records by their key K
-    earliest   the smaller one
+    earliest   the smaller one; the other one is lost
     deep       three-way on nested mappings, key by key; an edit outlives a deletion
     version    max, and one more when the result is neither side's
 
@@ -54,10 +54,13 @@ class Loss:
         return str(self.loser["updated_at"])
 
 
-def merge_trees(base: Tree, ours: Tree, theirs: Tree) -> tuple[dict[str, bytes | None], list[Loss]]:
+def merge_trees(
+    base: Tree, ours: Tree, theirs: Tree, held: Callable[[str], bytes | None] = lambda _: None
+) -> tuple[dict[str, bytes | None], list[Loss]]:
     """({path: merged bytes, None for gone}, losses), over the paths that any two of the three trees differ in.
 
-    The three mappings hold those paths only. A file that is not an issue and changed on both sides keeps the version
+    The three mappings hold those paths only; `held(path)` gives a file that both sides have alike, so that no new
+    attic entry takes the place of an old one. A file that is not an issue and changed on both sides keeps the version
     with the greater bytes, and the other one is kept whole in `attic/conflicts/`.
     """
     out: dict[str, bytes | None] = {}
@@ -68,13 +71,11 @@ def merge_trees(base: Tree, ours: Tree, theirs: Tree) -> tuple[dict[str, bytes |
             out[path] = b if a == was else a
         elif path == NAMES:
             out[path] = merge_names(was or b"", a or b"", b or b"")
-        elif path.startswith(ISSUES):
+        elif path.startswith(ISSUES) and path.endswith(".md"):
             _merge_issue_file(path, was, a, b, out, losses)
         else:
             _keep_both(path, a, b, out)
-    for path, data in attic_files(losses).items():
-        out.setdefault(path, data)
-    return out, losses
+    return out | attic_files(losses, lambda path: out.get(path) or held(path)), losses
 
 
 def _merge_issue_file(
@@ -97,11 +98,17 @@ def _merge_issue_file(
     else:
         (late, data), (early, other) = sorted([(y, a), (z, b)], key=lambda s: (_rank(s[0]), s[1]), reverse=True)
         merged, lost = merge_issues(x, late, early)
-        if merged is late or merged is early:
+        if _is_by_hand(other, early) and not _is_by_hand(data, late):
+            out[path] = codec.rewrite(codec.decode(other), merged).encode()  # its comments and quotes are somebody's
+        elif merged is late or merged is early:
             out[path] = data if merged is late else other
         else:
             out[path] = codec.rewrite(codec.decode(data), merged).encode()
         losses += lost
+
+
+def _is_by_hand(data: bytes, issue: Issue) -> bool:
+    return codec.render(issue).encode() != data
 
 
 def _read(name: str, data: bytes | None) -> Issue | None:
@@ -155,6 +162,12 @@ def merge_issues(base: Issue | None, a: Issue, b: Issue) -> tuple[Issue, list[Lo
     def losing(field: str) -> Callable[[Any], None]:
         return lambda value: lost(field, value, early)
 
+    def settled(field: str, value: Any, *sides: Issue) -> Any:
+        for side in sides:
+            if side.get(field) not in (None, value):
+                lost(field, side[field], side)
+        return value
+
     merged: Issue = {}
     state = _state_side(base, late, early)
     for name in dict.fromkeys((*late, *early)):
@@ -172,6 +185,10 @@ def merge_issues(base: Issue | None, a: Issue, b: Issue) -> tuple[Issue, list[Lo
             value = x
         elif _same(x, was):
             value = y
+        elif rule == "fixed" and was is not _ABSENT:
+            value = settled(name, was, late, early)
+        elif rule == "earliest" and (isinstance(x, str) or isinstance(y, str)):
+            value = settled(name, min(v for v in (x, y) if isinstance(v, str)), late, early)
         else:
             value = _meet(rule, name, was, x, y, losing(name))
         if value is not _ABSENT:
@@ -211,14 +228,10 @@ def _meet(rule: str, name: str, was: Any, late: Any, early: Any, lose: Callable[
         return _meet_sets(was if isinstance(was, list) else [], late, early)
     if rule.startswith("keyed:") and isinstance(late, list) and isinstance(early, list):
         key = rule[6:]
-        old, x, y = ({r[key]: r for r in v} if isinstance(v, list) else {} for v in (was, late, early))
+        old, x, y = (_by_key(v, key) if isinstance(v, list) else {} for v in (was, late, early))
         return list(_meet_maps(old, x, y, lose, deep=False).values())
     if rule == "deep" and isinstance(late, dict) and isinstance(early, dict):
         return _meet_maps(was if isinstance(was, dict) else {}, late, early, lose, deep=True)
-    if rule == "earliest" and isinstance(late, str) and isinstance(early, str):
-        return min(late, early)
-    if rule == "fixed" and was is not _ABSENT:
-        return was
     if late is _ABSENT or early is _ABSENT:
         kept = early if late is _ABSENT else late
         lose(DELETED)
@@ -231,6 +244,18 @@ def _meet_sets(was: list[Any], late: list[Any], early: list[Any]) -> list[Any]:
     """The later side's order, then what the other added; a member that either side removed is gone."""
     kept = [m for m in late if m in early or m not in was]
     return _unique([*kept, *(m for m in early if m not in late and m not in was)])
+
+
+def _by_key(records: list[Any], key: str) -> dict[str, Any]:
+    """key -> record; of records with one key the second is `key#2`, so that a list with duplicates keeps them."""
+    out: dict[str, Any] = {}
+    for record in records:
+        name, n = record[key], 1
+        while name in out:
+            n += 1
+            name = f"{record[key]}#{n}"
+        out[name] = record
+    return out
 
 
 def _unique(items: Iterable[Any]) -> list[Any]:
@@ -264,17 +289,27 @@ def _under(key: str, lose: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _same(a: Any, b: Any) -> bool:
-    return a is b or (a is not _ABSENT and b is not _ABSENT and type(a) is type(b) and bool(a == b))
+    """Equal in value and in type, all the way down: 1 is not true."""
+    if a is b or type(a) is not type(b):
+        return a is b
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b)
 
 
-def attic_files(losses: Iterable[Loss]) -> dict[str, bytes]:
-    """path -> bytes of the attic entries for losses, in tbd's format; `remote` is the winner's side."""
+def attic_files(losses: Iterable[Loss], held: Callable[[str], bytes | None]) -> dict[str, bytes]:
+    """path -> bytes of the attic entries for losses, in tbd's format; `remote` is the winner's side.
+
+    `held(path)` is what stands there already: another entry is never written over.
+    """
     out: dict[str, bytes] = {}
     for loss in losses:
-        stem = f"{ATTIC}{loss.entity}_{loss.at.replace(':', '-')}_{file_part(loss.field)}"
+        stem = f"{ATTIC}{loss.entity}_{loss.at.replace(':', '-')[:40]}_{file_part(loss.field)}"
         data = attic_entry(loss.entity, loss.at, loss.field, loss.value, loss.loser, loss.winner).encode()
         path, n = f"{stem}.yml", 1
-        while out.get(path, data) != data:
+        while (out.get(path) or held(path)) not in (None, data):
             path, n = f"{stem}.{n}.yml", n + 1
         out[path] = data
     return out

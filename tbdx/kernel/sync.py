@@ -112,6 +112,7 @@ class Kept(NotPublished):
     def __init__(self, message: str, report: Report, unpushed: int, *, permanent: bool, hint: str) -> None:
         super().__init__(message, hint=hint)
         self.report, self.unpushed, self.permanent = report, unpushed, permanent
+        self.saved: int | None = None  # issues copied to the outbox
 
     def as_json(self) -> dict[str, Any]:
         """tbd's shape of a sync whose push failed."""
@@ -120,6 +121,7 @@ class Kept(NotPublished):
             "pushError": self.message,
             "unpushedCommits": self.unpushed,
             "errorType": "permanent" if self.permanent else "transient",
+            **({} if self.saved is None else {"savedToOutbox": self.saved}),
         }
 
 
@@ -281,7 +283,13 @@ def _merge(k: Kernel, base: str | None, head: str, tip: str, report: Report) -> 
     paths = {*git.differing(head, tip)}
     was = git.content(base, paths) if base else {}
     ours, theirs = git.content(head, paths), git.content(tip, paths)
-    merged, losses = merge.merge_trees(was, ours, theirs)
+    tree = git.tree(head)
+
+    def held(path: str) -> bytes | None:
+        blob = tree[path][1] if path in tree and path not in paths else None
+        return git.blobs([blob])[blob] if blob else None
+
+    merged, losses = merge.merge_trees(was, ours, theirs, held)
     against_tip = {p: data for p, data in merged.items() if data != theirs.get(p) and is_ours(p, "100644")}
     written = [(p, data) for p, data in against_tip.items() if data is not None]
     blobs = dict(zip((p for p, _ in written), git.hash_all([data for _, data in written]), strict=True))
