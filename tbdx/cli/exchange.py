@@ -18,22 +18,13 @@ REMINDER = 'Remember to commit: git add .tbd/workspaces && git commit -m "tbd: s
 
 
 def attic_list(c: Call) -> None:
-    from tbdx.core.times import to_ms
     from tbdx.kernel import attic
 
     rows = attic.entries(c.kernel, c["id"], c["since"], limited(c["limit"]))
-    lines = [f"{'ID':<12}{'WHEN':<14}{'FIELD':<14}WINNER"]
+    lines = [f"{'ID':<12}{'WHEN':<26}{'FIELD':<14}WINNER"]
     for row in rows:
-        when = _ago(c.kernel.now_ms() - (to_ms(row["timestamp"]) or 0))
-        lines.append(f"{row['id']:<12}{when:<14}{one_line(row['field']):<14}{one_line(row['winner'])}")
+        lines.append(f"{row['id']:<12}{row['timestamp']:<26}{one_line(row['field']):<14}{one_line(row['winner'])}")
     c.result(rows, "\n".join(lines) if rows else "The attic is empty")
-
-
-def _ago(ms: int) -> str:
-    for name, size in (("y", 31_536_000), ("d", 86_400), ("h", 3600), ("m", 60)):
-        if ms >= size * 1000:
-            return f"{ms // (size * 1000)}{name} ago"
-    return "just now"
 
 
 def attic_show(c: Call) -> None:

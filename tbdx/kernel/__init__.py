@@ -281,12 +281,20 @@ class Kernel:
 
 
 def validate(issue: Mapping[str, Any]) -> None:
-    """Refuse an issue that breaks a rule, in tbd's words and with tbd's exit code. Raises TbdxError."""
+    """Refuse an issue that breaks a rule or that no file can hold, in tbd's words and with tbd's exit code.
+
+    Raises TbdxError.
+    """
+    from tbdx.core import codec
     from tbdx.core.entity import problems
 
     wrong = problems(dict(issue))
     if wrong:
         raise TbdxError("; ".join(f"{name}: {what}" for name, what in wrong))
+    try:
+        codec.encode(codec.render(dict(issue)))
+    except BadFile as e:
+        raise TbdxError(f"it cannot be written: {e.reason}")
 
 
 def skipping(problem: BadFile) -> str:
