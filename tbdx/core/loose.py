@@ -59,7 +59,8 @@ def _hide(text: str) -> tuple[str, dict[int, str]]:
     stand_in = {c: chr(next(spare)) for c in sorted(trouble)}
     if "\t" in stand_in:
         # not behind an indicator (`- `, `? `, a flow collection's), nor before one
-        tabs = r"(?<![\s:,\[{])(?<!^[?-])(?<!\s[?-])[ \t]*\t[ \t]*(?![\s#:,\]}])"
+        # (`++`, and no second way to match: a file of nothing but tabs must not take the square of its length)
+        tabs = r"(?<![\s:,\[{])(?<!^[?-])(?<!\s[?-])(?= *\t)[ \t]++(?![\s#:,\]}])"
         text = re.sub(tabs, lambda m: m[0].replace("\t", stand_in["\t"]), text, flags=re.MULTILINE | re.ASCII)
     text = text.translate({ord(c): new for c, new in stand_in.items() if c != "\t"})
     return text, {ord(new): c for c, new in stand_in.items()}
