@@ -142,15 +142,15 @@ def _show(value: Any) -> str:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and "\0" not in value
 
 
 def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(x, str) for x in value)
+    return isinstance(value, list) and all(map(_is_text, value))
 
 
 def _is_title(value: Any) -> bool:
-    return isinstance(value, str) and 1 <= len(value) <= TITLE_MAX
+    return _is_text(value) and 1 <= len(value) <= TITLE_MAX
 
 
 def _is_count(value: Any) -> bool:
