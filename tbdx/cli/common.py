@@ -35,6 +35,14 @@ class Call:
             self._kernel = Kernel(os.getcwd(), os.environ, now_ms=now_ms, entropy=entropy, say=self.out.say)
         return self._kernel
 
+    def finish(self) -> None:
+        """What follows a command that went well: publishing, where the repository's settings ask for it."""
+        k = self._kernel
+        if k is not None and k.wrote and k.config.auto_sync:
+            from tbdx.kernel.outbox import sync_after
+
+            sync_after(k)
+
     def result(self, value: Any, text: str) -> None:
         """Print the JSON form or the text form of the same facts."""
         if self.json:

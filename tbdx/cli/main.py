@@ -248,5 +248,7 @@ def call(target: str, opts: dict[str, Any], common: dict[str, Any]) -> int:
     )
     module, _, function = target.partition(":")
     run_it = getattr(importlib.import_module(f"tbdx.cli.{module}"), function)
-    code = run_it(Call(opts, out, dry=bool(common.get("dry_run")), debug=bool(common.get("debug"))))
+    made = Call(opts, out, dry=bool(common.get("dry_run")), debug=bool(common.get("debug")))
+    code = run_it(made)
+    made.finish()
     return int(code or 0)

@@ -174,7 +174,7 @@ COMMANDS: dict[str, Row] = {
             _STATUS,
             ("field", ("--field",), "FIELD", "title, description, notes, labels or id"),
             _LIMIT,
-            ("no_refresh", ("--no-refresh",), "", "leave the time of the last look alone"),
+            ("no_refresh", ("--no-refresh",), "", "accepted for tbd's sake; a search here never goes to the remote"),
             ("case_sensitive", ("--case-sensitive",), "", "mind the case"),
         ),
     ),

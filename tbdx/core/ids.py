@@ -136,19 +136,20 @@ def repair(rows: Iterable[tuple[str, str]], issues: Iterable[str]) -> tuple[dict
     its own text; then each issue without a row gets one, in ULID order.
     """
     holders: dict[str, set[str]] = {}
-    for short, of in rows:
-        holders.setdefault(short, set()).add(of)
-    names = {short: min(of) for short, of in holders.items()}
-    mapped = set(names.values())
     said: list[str] = []
+    for short, of in rows:
+        if of in holders.setdefault(short, set()):
+            said.append(f"the row of short id {short} stands there twice")
+        holders[short].add(of)
+    names = {short: min(of) for short, of in holders.items()}
+    mapped = by_ulid(names)
     for short in sorted(s for s, of in holders.items() if len(of) > 1):
         for loser in sorted(holders[short] - {names[short]}):
             if loser not in mapped:
-                fresh = short_from_ulid(loser, names.__contains__)
-                said.append(f"short id {short} was given twice: {loser} is now {fresh}")
-                names[fresh] = loser
-                mapped.add(loser)
-    for of in sorted(set(issues) - mapped):
+                mapped[loser] = short_from_ulid(loser, names.__contains__)
+                names[mapped[loser]] = loser
+            said.append(f"short id {short} was given twice: {loser} is now {mapped[loser]}")
+    for of in sorted(set(issues) - mapped.keys()):
         fresh = short_from_ulid(of, names.__contains__)
         said.append(f"no short id for {of}: it is {fresh}")
         names[fresh] = of

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Issue = dict[str, Any]
 
 SYNC_HINT = "Run `tbd sync` to publish."
+MOST_SAID = 5  # repairs of short ids that are told one by one
 
 
 class Kernel:
@@ -49,6 +50,7 @@ class Kernel:
         self._last_ulid = 0
         self._lock: Lock | None = None
         self._names_changed = False
+        self.wrote = False  # whether this command has changed the tracker's files
 
     # where we are
 
@@ -153,8 +155,11 @@ class Kernel:
         if self._names is None:
             self.open()
             self._names = entities.load_names(self.repo)
-            for text in self._names.said:
+            said = self._names.said
+            for text in said[:MOST_SAID]:
                 self.say("notice", f"{text} (repaired in memory; the next write makes it lasting)")
+            if len(said) > MOST_SAID:
+                self.say("notice", f"ids.yml: {len(said) - MOST_SAID} more repairs of this kind")
         return self._names
 
     def give_short(self, internal: str, wanted: str | None = None) -> str:
@@ -167,7 +172,7 @@ class Kernel:
             raise Disk("no free short id was found in 20 tries", hint="tbdx doctor")
         names.ulid_of[short] = internal[3:]
         names.short_of[internal[3:]] = short
-        self._names_changed = True
+        self._names_changed = self.wrote = True
         return short
 
     def _below(self, n: int) -> int:
@@ -256,6 +261,7 @@ class Kernel:
                 new.pop(name, None)
         validate(new)
         entities.write(self.repo, new["id"], codec.rewrite(text, new))
+        self.wrote = True
         return new
 
     def check_keys(self, old: Mapping[str, Any], changes: Mapping[str, Any]) -> None:

@@ -102,9 +102,9 @@ def list_row(k: Kernel, issue: Issue) -> dict[str, Any]:
     if issue.get("parent_id"):
         row["parentId"] = k.display(issue["parent_id"])
     row |= {n: issue[n] for n in ("priority", "status", "kind", "title")}
-    row |= {n: issue[n] for n in ("description", "assignee") if issue.get(n)}
+    row |= {n: issue[n] for n in ("description", "assignee") if issue.get(n) is not None}
     row["labels"] = issue["labels"]
-    return row | {n: issue[n] for n in ("spec_path", "child_order_hints") if issue.get(n)}
+    return row | {n: issue[n] for n in ("spec_path", "child_order_hints") if issue.get(n) is not None}
 
 
 def short_row(k: Kernel, issue: Issue) -> dict[str, Any]:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 
+from tbdx.errors import TbdxError
 from tbdx.kernel import Kernel, exchange
 from tbdx.kernel.sync import Kept, Report, sync
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+def sync_after(k: Kernel) -> None:
+    """What `settings.auto_sync` asks for after a command that changed something: a failure is only told."""
+    try:
+        sync(k)
+    except TbdxError as e:
+        k.say("notice", f"auto_sync: {e.message}")
 
 
 def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: bool) -> tuple[Report, dict[str, Any]]:

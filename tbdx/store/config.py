@@ -31,6 +31,8 @@ class Config:
         sync = raw.get("sync") or {}
         self.branch: str = sync.get("branch") or "tbd-sync"
         self.remote: str = sync.get("remote") or "origin"
+        chosen = raw.get("settings")
+        self.auto_sync = isinstance(chosen, dict) and chosen.get("auto_sync") is True
 
     @property
     def keeps_new_keys(self) -> bool:

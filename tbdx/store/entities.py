@@ -143,4 +143,5 @@ def render_names(names: dict[str, str]) -> str:
 
 def save_names(repo: Repo, names: dict[str, str]) -> None:
     """Write ids.yml. `names` must hold every good row that the file has: rows are only ever added."""
+    files.make_folder(os.path.dirname(names_path(repo)))
     files.write(names_path(repo), render_names(names).encode(), scratch=repo.scratch)

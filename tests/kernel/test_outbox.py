@@ -58,3 +58,22 @@ def test_no_outbox_leaves_it(clones: tuple[Clone, Clone]) -> None:
     a.run("save", "--outbox")
     assert a.run("sync", "--no-outbox").code == 0
     assert (a.path / ".tbd/workspaces/outbox/issues").is_dir()
+
+
+def test_auto_sync_publishes_after_each_change_and_only_then(clones: tuple[Clone, Clone]) -> None:
+    a, b = clones
+    a.run("config", "set", "settings.auto_sync", "true")
+    shown = a.create("Out at once")
+    b.run("sync")
+    assert b.json("show", shown)["title"] == "Out at once"
+    tip = a.git("rev-parse", "tbd-sync")
+    a.run("list")
+    assert a.git("rev-parse", "tbd-sync") == tip
+
+
+def test_auto_sync_that_fails_does_not_fail_the_command(clones: tuple[Clone, Clone]) -> None:
+    a, _ = clones
+    a.run("config", "set", "settings.auto_sync", "true")
+    a.git("remote", "set-url", "origin", str(a.path.parent / "gone.git"))
+    done = a.run("create", "Kept")
+    assert done.code == 0 and "auto_sync: remote origin cannot be reached" in done.err
