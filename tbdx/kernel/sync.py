@@ -82,7 +82,7 @@ def sync(k: Kernel, *, push: bool = True, pull: bool = True) -> Report:
             if shown == head or (shown and git.commit_of(shown) and git.is_ancestor(head, shown)):
                 return report
             why = "behind"  # somebody rewrote the branch in the same moment: look again
-        if why != "behind":
+        if why != "behind" and git.published(config.remote, config.branch) == tip:
             raise _kept(k, report, f"{config.remote} refused: {why}", permanent=True)
         if not pull:
             raise Sync(f"{config.remote} has changes that are not here yet", hint="tbdx sync merges and publishes")
@@ -148,15 +148,18 @@ def _check_branch(k: Kernel) -> None:
 
 def pending(k: Kernel, head: str) -> tuple[dict[str, str], dict[str, str]]:
     """({path: 'A', 'M' or 'D'} of the worktree against the branch, {path: why} of what must not go out)."""
-    tree = {path: blob for path, (mode, blob) in k.git.tree(head).items() if is_ours(path, mode)}
+    entries = k.git.tree(head)
+    tree = {path: blob for path, (mode, blob) in entries.items() if is_ours(path, mode)}
     changed: dict[str, str] = {}
     withheld: dict[str, str] = {}
     seen = set()
     for rel, odd in files.walk(k.repo.data):
         path = merge.DATA + rel
-        if rel.endswith((".tmp", ".temp")) or ".lock/" in rel:
+        if path not in entries and (rel.endswith((".tmp", ".temp")) or ".lock/" in rel):
             continue
         seen.add(path)
+        if path in entries and path not in tree:
+            continue  # git has something else than a plain file there, and it stays as it is
         if odd or not is_ours(path, "100644"):
             withheld[path] = odd or "not a name that tbdx writes"
             continue

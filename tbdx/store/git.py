@@ -54,6 +54,7 @@ _SET = {
 _QUIET = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
+    "core.splitIndex=false",
     "core.autocrlf=false",
     "core.safecrlf=false",
     "core.quotePath=false",
@@ -242,7 +243,7 @@ class Git:
         """Who commits: the user as git knows them, else tbdx; never a refusal for want of a name."""
         _, name, _ = self.run("config", "--get", "user.name")
         _, email, _ = self.run("config", "--get", "user.email")
-        who = name.decode("utf-8", "replace").strip(), email.decode("utf-8", "replace").strip()
+        who = name.decode("utf-8", "replace").strip(_NO_NAME), email.decode("utf-8", "replace").strip(_NO_NAME)
         return _identity(*(who if all(who) else ("tbdx", "tbdx@localhost")))
 
     def move_branch(self, branch: str, new: str, old: str | None) -> None:
@@ -307,12 +308,21 @@ class Git:
             "--no-recurse-submodules",
             remote,
             f"+{ref}:refs/remotes/{remote}/{branch}",
-            git_dir=self.worktree_git_dir(),  # FETCH_HEAD is written there, and not over the user's
+            git_dir=self._fetch_dir(),
             limit_s=NETWORK_S,
         )
         if code:
             raise _unreachable(remote, err)
         return self.remote_tip(remote, branch)
+
+    def _fetch_dir(self) -> str:
+        """A git folder of our own on the same repository: FETCH_HEAD is written there, and not over the user's."""
+        path = f"{self.repo.own}/fetch"
+        if not os.path.exists(f"{path}/commondir"):
+            files.make_folder(path)
+            files.write(f"{path}/HEAD", b"ref: refs/heads/none\n", durable=False)
+            files.write(f"{path}/commondir", os.fsencode(f"{self.repo.common}\n"), durable=False)
+        return path
 
     def push(self, remote: str, branch: str, commit: str) -> tuple[bool, str]:
         """(True, '') when the remote took the commit, (False, why) when it refused. Raises GitError when unreachable.
@@ -334,9 +344,7 @@ class Git:
             flag, _, rest = line.partition("\t")
             if flag == "!":
                 reason = rest.partition("\t")[2]
-                behind = (
-                    reason.startswith("[rejected]") or "(cannot lock ref" in reason or "(incorrect old value" in reason
-                )
+                behind = reason.startswith("[rejected]") or any(f"({race}" in reason for race in _RACES)
                 return False, "behind" if behind else _words(err) or reason
         raise _unreachable(remote, err)
 
@@ -353,6 +361,9 @@ def _identity(name: str, email: str, date: str | None = None) -> dict[str, str]:
     return out | ({"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {})
 
 
+# how a server words that another push came between our look at its branch and our turn
+_RACES = ("cannot lock ref", "incorrect old value", "failed to update ref", "reference already exists")
+_NO_NAME = "".join(map(chr, range(33))) + ".,:;<>\"\\'"  # what git strips from names; nothing else is no name to it
 _ROOT_AUTHOR = _identity("tbdx", "tbdx@localhost", "@0 +0000")
 
 
@@ -413,7 +424,10 @@ def version(env: Mapping[str, str]) -> tuple[str, tuple[int, ...]]:
 
 def describe(root: str) -> dict[str, object]:
     """What a person asks about their repository: branch (None when detached), whether it has commits, remotes."""
-    import git as gitpython
+    try:
+        import git as gitpython
+    except ImportError as e:  # it looks for the git program when it is imported
+        raise GitError(f"git is not installed, or not on PATH: {str(e).splitlines()[0]}")
 
     repo = gitpython.Repo(root, search_parent_directories=True)
     with repo:
