@@ -82,13 +82,13 @@ class Kernel:
         if not os.path.isdir(self.repo.issues) or not os.path.exists(f"{self.repo.worktree}/.git"):
             from tbdx.kernel.worktree import materialize
 
-            with self._locked():
-                materialize(self)
+            materialize(self)
         entities.check_folders(self.repo)
         self._opened = True
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Hold tbd's lock; within it, again, is free."""
         if self._lock is not None:
             yield
             return
@@ -103,7 +103,7 @@ class Kernel:
     def writing(self) -> Iterator[None]:
         """Hold tbd's lock, tell lock-free readers that a write is on, and make repaired or new short ids lasting."""
         self.open()
-        with self._locked():
+        with self.locked():
             settings.check_layout(self.repo)
             files.make_folder(self.repo.scratch)
             token = f"{self.entropy(16).hex()}"

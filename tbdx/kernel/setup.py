@@ -78,14 +78,11 @@ def init(
 def _begin(k: Kernel) -> None:
     """The worktree of a new repository; a branch that is begun here is offered to the remote at once."""
     from tbdx.kernel.worktree import materialize
-    from tbdx.store.lock import Lock
 
     taken = k.git.checked_out_at(k.config.branch)
     if taken:
         raise Git(f"branch {k.config.branch} is checked out at {taken}", hint="switch to another branch there first")
-    with Lock(k.repo.lock):
-        if not os.path.exists(f"{k.repo.worktree}/.git"):
-            materialize(k, fresh=True)
+    materialize(k, fresh=True)
     tip = k.git.branch_tip(k.config.branch)
     if tip and k.git.has_remote(k.config.remote) and k.git.remote_tip(k.config.remote, k.config.branch) is None:
         try:

@@ -7,10 +7,11 @@ change a byte, and nothing but plain files is taken.
 from __future__ import annotations
 
 import os
+import shutil
 
 from tbdx.core.ids import is_internal
+from tbdx.errors import Disk, TbdxError
 from tbdx.errors import Git as GitError
-from tbdx.errors import TbdxError
 from tbdx.kernel import Kernel
 from tbdx.store import config as settings
 from tbdx.store import files
@@ -19,25 +20,34 @@ NOTICE = "tbd-sync worktree was missing; auto-materialized it (fresh clone, or t
 
 
 def materialize(k: Kernel, *, fresh: bool = False) -> None:
-    """Bring the hidden worktree into being. Called under the lock. `fresh` when `init` makes it: nothing to tell."""
+    """Bring the hidden worktree into being. `fresh` when `init` makes it: nothing to tell.
+
+    The network comes first and the lock after it. Whatever a killed attempt left is made anew: the data folder
+    appears whole, or not at all.
+    """
     git, repo, config = k.git, k.repo, k.config
-    tip = git.branch_tip(config.branch)
-    if tip is None:
-        tip = _adopt_or_begin(k)
-        git.move_branch(config.branch, tip, None)
-    if not os.path.exists(f"{repo.worktree}/.git"):
-        if os.path.isdir(repo.worktree) and os.listdir(repo.worktree):
-            raise TbdxError(
-                f"{repo.worktree} holds files but is not a git worktree",
-                hint="move it aside, then repeat the command: it is made anew from the sync branch",
-            )
-        files.make_folder(os.path.dirname(repo.worktree))
-        git.add_worktree(config.branch)
-    populate(k, tip)
-    if not repo.legacy and not os.path.exists(settings.layout_path(repo)):
-        files.write(settings.layout_path(repo), settings.layout_yml(config.format, k.now()).encode())
-    if not fresh:
-        k.say("notice", NOTICE)
+    begin = _adopt_or_begin(k) if git.branch_tip(config.branch) is None else None
+    with k.locked():
+        tip = git.branch_tip(config.branch)
+        if tip is None and begin is not None:
+            git.move_branch(config.branch, begin, None)
+            tip = begin
+        if tip is None:
+            raise TbdxError(f"branch {config.branch} went away", hint="repeat the command")
+        if not os.path.exists(f"{repo.worktree}/.git"):
+            if os.path.isdir(repo.worktree) and os.listdir(repo.worktree):
+                raise TbdxError(
+                    f"{repo.worktree} holds files but is not a git worktree",
+                    hint="move it aside, then repeat the command: it is made anew from the sync branch",
+                )
+            files.make_folder(os.path.dirname(repo.worktree))
+            git.add_worktree(config.branch)
+        if not os.path.isdir(repo.issues):
+            populate(k, tip)
+            if not fresh:
+                k.say("notice", NOTICE)
+        if not repo.legacy and not os.path.exists(settings.layout_path(repo)):
+            files.write(settings.layout_path(repo), settings.layout_yml(config.format, k.now()).encode())
 
 
 def _adopt_or_begin(k: Kernel) -> str:
@@ -59,20 +69,36 @@ def _adopt_or_begin(k: Kernel) -> str:
 
 
 def populate(k: Kernel, commit: str) -> None:
-    """Write the files of a commit into the empty worktree, and its index."""
+    """Put the files of a commit into the worktree in one step, and its index; what was there is kept aside.
+
+    A half-filled data folder must never be seen: the next sync would take what is missing for deleted.
+    """
     tree = k.git.tree(commit)
     odd = sorted(path for path in tree if not is_ours(path, tree[path][0]))
     for path in odd:
         k.say("warn", f"{path} on the sync branch is not a plain data file; it is left out of the worktree")
     wanted = {path: blob for path, (_, blob) in tree.items() if path not in odd}
     contents = k.git.blobs(wanted.values()) if wanted else {}
+    made = f"{k.repo.scratch}/data.{os.getpid()}.{k.entropy(4).hex()}"
+    for folder in (k.repo.scratch, *(f"{made}/.tbd/data-sync/{name}" for name in ("issues", "mappings"))):
+        files.make_folder(folder)
     for path, blob in wanted.items():
-        target = files.inside(k.repo.worktree, *path.split("/"))
-        if not os.path.exists(target):
-            files.make_folder(os.path.dirname(target))
-            files.write(target, contents[blob], durable=False)
-    for folder in ("issues", "mappings"):
-        files.make_folder(f"{k.repo.data}/{folder}")
+        target = files.inside(made, *path.split("/"))
+        files.make_folder(os.path.dirname(target))
+        files.write(target, contents[blob], durable=False)
+    os.sync()  # one flush for all of them, before they can be seen
+    place = f"{k.repo.worktree}/.tbd"
+    try:
+        if os.path.lexists(place):
+            aside = f"{k.repo.own}/backup/data-{k.now()[:23].replace(':', '-')}"
+            files.make_folder(os.path.dirname(aside))
+            shutil.move(place, aside)
+            k.say("notice", f"what was in {place} is kept in {aside}")
+        shutil.move(f"{made}/.tbd", place)  # a rename, unless the worktree lies on another disk
+    except OSError as e:
+        raise Disk(f"cannot put the data folder in place: {e.strerror}", hint=files.hint_for(e))
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
     k.git.reset_worktree_index(commit)
 
 
