@@ -136,7 +136,7 @@ def test_a_short_id_given_twice_stays_with_the_smallest_ulid() -> None:
 def test_a_loser_with_another_short_id_gets_no_third() -> None:
     names, said = ids.repair([("ab12", B), ("ab12", A), ("ef56", B)], [A, B])
     assert names == {"ab12": A, "ef56": B}
-    assert said == []
+    assert said == [f"short id ab12 was given twice: {B} is now ef56"]
 
 
 def test_an_issue_without_a_short_id_gets_one() -> None:
