@@ -1,0 +1,173 @@
+"""Git by plumbing: what is meant happens, and nothing of the user's has a say."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from tbdx.errors import Git as GitError
+from tbdx.kernel.sync import blob_id
+from tbdx.store import git
+from tbdx.store.git import Git
+
+from conftest import Clone, new_git
+from conftest import git as run_git
+
+
+@pytest.fixture
+def g(bare_git: Clone) -> Git:
+    from tbdx.store.layout import Repo
+
+    dot = str(bare_git.path / ".git")
+    return Git(Repo(str(bare_git.path), dot, dot), os.environ)
+
+
+def commit(g: Git, files: dict[str, bytes | None], parent: str | None = None, message: str = "m") -> str:
+    kept = {p: d for p, d in files.items() if d is not None}
+    blobs = dict(zip(kept, g.hash_all(list(kept.values())), strict=True))
+    return g.commit_tree(parent, {p: blobs.get(p) for p in files}, [parent] if parent else [], message)
+
+
+def test_the_first_commit_is_the_same_bytes_everywhere(g: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tbdx.store.layout import Repo
+
+    one = g.first_commit()
+    other = new_git(tmp_path / "other", commit=False)
+    for key, value in {"user.name": "Another", "i18n.commitEncoding": "latin1", "core.autocrlf": "true"}.items():
+        run_git(other, "config", key, value)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "2001-01-01T00:00:00Z")
+    there = Git(Repo(str(other), f"{other}/.git", f"{other}/.git"), os.environ)
+    assert there.first_commit() == one
+    assert g.ask("cat-file", "commit", one).decode().split("\n", 1)[1] == (
+        "author tbdx <tbdx@localhost> 0 +0000\ncommitter tbdx <tbdx@localhost> 0 +0000\n\nInitialize tbd-sync branch\n"
+    )
+    assert g.content(one) == git.SCAFFOLD
+
+
+def test_blobs_are_stored_byte_for_byte(g: Git) -> None:
+    wanted = [b"", b"a\r\nb", b"\0\xff", b"x" * 100_000]
+    ids = g.hash_all(wanted)
+    assert ids == [blob_id(d, ids[0]) for d in wanted]
+    assert [g.blobs(ids)[i] for i in ids] == wanted
+    assert g.hash_all([]) == []
+
+
+def test_a_commit_changes_adds_and_removes_paths(g: Git) -> None:
+    one = commit(g, {"a": b"1", "d/b": b"2", "ü \n x": b"3"})
+    two = commit(g, {"a": b"9", "d/b": None, "c": b"4"}, one)
+    assert g.content(two) == {"a": b"9", "ü \n x": b"3", "c": b"4"}
+    assert {p: letter for p, (letter, _) in g.differing(one, two).items()} == {"a": "M", "d/b": "D", "c": "A"}
+    assert g.content(two, ["a", "nothing"]) == {"a": b"9"}
+    assert g.is_ancestor(one, two) and not g.is_ancestor(two, one)
+    assert g.count(two, one) == 1 and g.merge_base(one, two) == one
+    assert [t.split(" ", 1)[1] for t in g.titles(two, one)] == ["m"]
+
+
+def test_two_roots_have_no_base_in_common(g: Git) -> None:
+    assert g.merge_base(commit(g, {"a": b"1"}), commit(g, {"b": b"1"})) is None
+
+
+def test_a_branch_moves_only_from_where_it_was_thought_to_be(g: Git) -> None:
+    one, two = commit(g, {"a": b"1"}), commit(g, {"a": b"2"})
+    g.move_branch("x", one, None)
+    with pytest.raises(GitError):
+        g.move_branch("x", two, two)
+    assert g.branch_tip("x") == one
+    g.move_branch("x", two, one)
+    assert g.branch_tip("x") == two
+
+
+def test_what_is_not_there_is_none(g: Git) -> None:
+    assert g.commit_of("nothing") is None and g.commit_of("--all") is None
+    assert g.branch_tip("nothing") is None and g.remote_tip("origin", "x") is None
+    assert g.has_remote("origin") is False and g.worktree_git_dir() is None
+
+
+def test_a_missing_object_is_a_git_error(g: Git) -> None:
+    with pytest.raises(GitError, match="missing or damaged"):
+        g.blobs(["0" * 39 + "1"])
+
+
+def test_a_path_is_never_a_remote(g: Git, tmp_path: Path) -> None:
+    assert g.has_remote(str(tmp_path)) is False
+
+
+def test_an_unknown_branch_of_a_remote_is_none_and_an_unreachable_remote_an_error(g: Git, tmp_path: Path) -> None:
+    run_git(tmp_path, "init", "-q", "--bare", "o.git")
+    run_git(Path(g.repo.root), "remote", "add", "origin", str(tmp_path / "o.git"))
+    assert g.fetch("origin", "tbd-sync") is None and g.published("origin", "tbd-sync") is None
+    one = commit(g, {"a": b"1"})
+    assert g.push("origin", "tbd-sync", one) == (True, "")
+    assert g.published("origin", "tbd-sync") == one == g.fetch("origin", "tbd-sync")
+    assert g.push("origin", "tbd-sync", commit(g, {"a": b"2"})) == (False, "behind")
+    (tmp_path / "o.git").rename(tmp_path / "gone")
+    for call in (
+        lambda: g.fetch("origin", "x"),
+        lambda: g.push("origin", "x", one),
+        lambda: g.published("origin", "x"),
+    ):
+        with pytest.raises(GitError, match="cannot be reached"):
+            call()
+
+
+def test_the_environment_keeps_what_reaches_a_remote_and_drops_what_points_elsewhere() -> None:
+    kept = {"GIT_SSH_COMMAND": "ssh -i key", "PATH": "/bin", "SSH_AUTH_SOCK": "s"}
+    env = git.clean_env(kept | {"GIT_DIR": "x", "GIT_INDEX_FILE": "y", "GIT_CONFIG_COUNT": "1", "GIT_TRACE": "1"})
+    assert {k: env[k] for k in kept} == kept
+    assert not {"GIT_DIR", "GIT_INDEX_FILE", "GIT_CONFIG_COUNT", "GIT_TRACE"} & env.keys()
+    assert (env["LC_ALL"], env["GIT_TERMINAL_PROMPT"], env["GIT_ASKPASS"]) == ("C", "0", "true")
+
+
+def test_every_variable_that_git_calls_local_is_dropped(g: Git) -> None:
+    names = g.ask("rev-parse", "--local-env-vars").decode().split()
+    assert len(names) > 10 and "x" not in git.clean_env(dict.fromkeys(names, "x")).values()
+
+
+def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
+    began = time.monotonic()
+    script = f"sleep 30 & echo $! > {tmp_path}/pid; wait"
+    with pytest.raises(GitError, match="took longer"):
+        git.run(["sh", "-c", script], os.environ, cwd=str(tmp_path), limit_s=0.3)
+    assert time.monotonic() - began < 5
+    child = int((tmp_path / "pid").read_text())
+    state = Path(f"/proc/{child}/stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_without_git_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(GitError, match="not installed"):
+        git.version({"PATH": str(tmp_path)})
+
+
+def test_the_version_is_text_and_two_numbers() -> None:
+    text, numbers = git.version(os.environ)
+    assert numbers >= git.OLDEST and text.startswith(f"{numbers[0]}.{numbers[1]}")
+
+
+@pytest.mark.parametrize(
+    "said, words",
+    [
+        ("remote: no entry\nerror: failed to push\n", "no entry; failed to push"),
+        ("hint: try this\nfatal: bad\n", "bad"),
+        ("fatal: unable to access 'https://me:secret@host/x'", "unable to access 'https://host/x'"),
+    ],
+)
+def test_a_servers_words_are_one_line_without_secrets(said: str, words: str) -> None:
+    assert git._words(said) == words
+
+
+def test_a_branch_that_the_user_has_checked_out_is_not_taken(repo: Clone) -> None:
+    repo.git("worktree", "remove", "--force", repo.kernel.repo.worktree)
+    repo.git("checkout", "-q", "tbd-sync")
+    done = repo.run("list", cwd=repo.path)
+    assert done.code == 1
+    run_git(repo.path, "checkout", "-q", "main")
+
+
+def test_the_repository_is_described(bare_git: Clone) -> None:
+    assert git.describe(str(bare_git.path)) == {"branch": "main", "detached": False, "unborn": False, "remotes": []}
+    bare_git.git("checkout", "-q", "--detach")
+    assert git.describe(str(bare_git.path))["branch"] is None
