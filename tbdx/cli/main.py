@@ -1,6 +1,6 @@
-"""The entry points `tbdx` and `wk`: parse by click, call one function, turn every failure into a line and a code.
+"""The entry points `tbdx` and `wk`: parse, call one function, turn every failure into a line and a code.
 
-Click commands are made from `table` when they are needed; this is the only catch-all.
+A plain command line is read directly, every other one by click commands made from the same table. The only catch-all.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
+from tbdx.cli.direct import parse
 from tbdx.cli.output import Closed, Out, colour_wanted
 from tbdx.cli.table import COMMANDS, ELSEWHERE, GLOBALS, Option, Row
 from tbdx.errors import TbdxError
@@ -71,9 +72,12 @@ def _report(e: TbdxError, out: Out) -> int:
 
 
 def _invoke(tool: str, argv: list[str], out: Out) -> int:
+    rows = COMMANDS if tool == "tbdx" else {name[3:]: row for name, row in COMMANDS.items() if name[:3] == "wk "}
+    plain = parse(argv, rows)
+    if plain:
+        return call(*plain)
     import click
 
-    rows = COMMANDS if tool == "tbdx" else {name[3:]: row for name, row in COMMANDS.items() if name[:3] == "wk "}
     group = _group(tool, rows, ABOUT if tool == "tbdx" else "Entities by id, by file and by query")
     try:
         code = group.main(list(argv), prog_name=tool, standalone_mode=False)

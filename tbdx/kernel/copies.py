@@ -90,18 +90,12 @@ def load(k: Kernel, repo: Repo) -> tuple[dict[str, Held], set[str]]:
         internal, path = name[:-3], f"{repo.issues}/{name}"
         try:
             text = codec.decode(files.read(path))
-            issue = codec.parse(text, internal)
-            if "\\" in text:
-                codec.render(issue).encode()  # an escape may stand for what no file can hold
-            good[internal] = Held(issue, text)
+            good[internal] = Held(codec.parse(text, internal), text)
         except FileNotFoundError:
             continue
         except (BadFile, Disk) as e:
             bad.add(internal)
             k.say("warn", skipping(e.at(path) if isinstance(e, BadFile) else BadFile(e.message, path=path)))
-        except UnicodeEncodeError:
-            bad.add(internal)
-            k.say("warn", skipping(BadFile("is not valid UTF-8 text", path=path)))
     return good, bad
 
 
