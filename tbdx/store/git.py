@@ -295,25 +295,27 @@ class Git:
     def fetch(self, remote: str, branch: str) -> str | None:
         """Fetch the branch and give its tip; None when the remote has no such branch. Raises GitError."""
         ref = f"refs/heads/{branch}"
-        code, out, err = self.run("ls-remote", remote, ref, limit_s=NETWORK_S)
-        if code:
-            raise _unreachable(remote, err)
-        if not out.strip():
-            return None
-        code, _, err = self.run(
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--no-prune",
-            "--no-recurse-submodules",
-            remote,
-            f"+{ref}:refs/remotes/{remote}/{branch}",
-            git_dir=self._fetch_dir(),
-            limit_s=NETWORK_S,
-        )
-        if code:
-            raise _unreachable(remote, err)
-        return self.remote_tip(remote, branch)
+        for last in (False, False, True):
+            there = self.published(remote, branch)
+            if there is None:
+                return None
+            code, _, err = self.run(
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-prune",
+                "--no-recurse-submodules",
+                remote,
+                f"+{ref}:refs/remotes/{remote}/{branch}",
+                git_dir=self._fetch_dir(),
+                limit_s=NETWORK_S,
+            )
+            tip = self.remote_tip(remote, branch)
+            if not code or tip == there:  # another process may have fetched it in the same moment
+                return tip
+            if last:
+                raise _unreachable(remote, err)
+        return None
 
     def _fetch_dir(self) -> str:
         """A git folder of our own on the same repository: FETCH_HEAD is written there, and not over the user's."""
