@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tbdx import TBD_VERSION
 from tbdx.core import canon
-from tbdx.core.codec import decode
+from tbdx.core.codec import decode, encode
 from tbdx.core.ids import is_prefix
 from tbdx.errors import BadFile, BadFormat, Invalid
 from tbdx.store import files
@@ -120,16 +120,38 @@ def get(raw: dict[str, Any], key: str) -> Any:
 
 
 def put(repo: Repo, key: str, value: Any) -> None:
-    """Change one existing plain setting; every other byte of the file stays."""
+    """Change one existing plain setting; every other byte of the file stays. Raises Invalid where that cannot be."""
+    import json
+
     from ruamel.yaml import YAML
 
-    text = decode(files.read(repo.config))
-    node = YAML(typ="safe", pure=True).compose(text)
+    data = files.read(repo.config)
+    wanted = parse(data)
+    *above, name = key.split(".")
+    (get(wanted, ".".join(above)) if above else wanted)[name] = value
+    text = data.decode()  # with the line ends that it has
+    node, key_end = YAML(typ="safe", pure=True).compose(text), 0
     for part in key.split("."):
-        node = next(child for name, child in node.value if name.value == part)
-    start, end = node.start_mark.index, node.end_mark.index
-    written = canon.dumps({"x": value})[3:-1]
-    files.write(repo.config, f"{text[:start]}{written}{text[end:]}".encode())
+        key_end, node = next((found.end_mark.index, child) for found, child in node.value if found.value == part)
+    start = node.start_mark.index
+    end = start + len(text[start : node.end_mark.index].rstrip())  # the span of a block of text takes in what follows
+    gap = ""
+    if start == end:  # nothing there; its mark is at the next thing in the file
+        start = end = text.index(":", key_end) + 1
+        gap = " "
+    for written in (canon.dumps({"x": value})[3:-1], json.dumps(value, ensure_ascii=False)):
+        new = encode(text[:start] + gap + written + text[end:])
+        if _reads_as(new, wanted):
+            files.write(repo.config, new)
+            return
+    raise Invalid(f"{key} cannot hold that value here", hint=f"edit {repo.config}")
+
+
+def _reads_as(data: bytes, wanted: dict[str, Any]) -> bool:
+    try:
+        return parse(data) == wanted
+    except BadFile:
+        return False
 
 
 def new_config(prefix: str, branch: str, remote: str, at: str) -> str:
