@@ -152,7 +152,10 @@ class _Builder:
     def text(self, event: Any) -> str:
         text = str(event.value)
         if any("\ud800" <= c <= "\udfff" for c in text):
-            raise BadFile("half a surrogate pair", line=self.line(event))
+            try:  # two escapes for one character, as JSON writes it
+                text = text.encode("utf-16", "surrogatepass").decode("utf-16")
+            except UnicodeDecodeError:
+                raise BadFile("half a surrogate pair", line=self.line(event))
         return text.translate(self.hidden) if self.hidden else text
 
 

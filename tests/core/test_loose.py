@@ -148,3 +148,9 @@ def test_20_levels_are_not_too_deep() -> None:
     assert load_map("a: " + "[" * 19 + "x" + "]" * 19)[0]
     with pytest.raises(BadFile, match="nested deeper than 20 levels"):
         load_map("a: " + "[" * 20 + "x" + "]" * 20)
+
+
+def test_two_escapes_for_one_character_are_one() -> None:
+    assert load_map('a: "\\ud83d\\ude00"\n')[0] == {"a": "\U0001f600"}
+    with pytest.raises(BadFile, match="half a surrogate pair"):
+        load_map('a: "\\ude00\\ud83d"\n')
