@@ -169,7 +169,7 @@ def workspaces(k: Kernel) -> list[dict[str, Any]]:
     _ = k.config
     root = files.inside(k.repo.root, ".tbd", "workspaces")
     try:
-        names = sorted(os.listdir(root)) if os.path.isdir(root) else []
+        names = sorted(os.listdir(root)) if os.path.lexists(root) else []
     except OSError as e:
         raise Disk(f"cannot list {root}: {e.strerror}")
     out = []
