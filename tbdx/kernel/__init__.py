@@ -79,11 +79,11 @@ class Kernel:
         if self._opened:
             return
         _ = self.config  # the stamp is checked before anything else is looked at
+        entities.check_folders(self.repo)
         if not os.path.isdir(self.repo.issues) or not os.path.exists(f"{self.repo.worktree}/.git"):
             from tbdx.kernel.worktree import materialize
 
             materialize(self)
-        entities.check_folders(self.repo)
         self._opened = True
 
     @contextlib.contextmanager
