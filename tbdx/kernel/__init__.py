@@ -6,18 +6,17 @@ once. What people should know beyond the result goes through `say`.
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from tbdx.core import ids
-from tbdx.errors import BadFile, Disk, Invalid, NotFound, TbdxError, Unsupported
+from tbdx.errors import BadFile, Invalid, NotFound, TbdxError, Unsupported
 from tbdx.store import config as settings
 from tbdx.store import entities, files, layout
 from tbdx.store.lock import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from tbdx.store.git import Git
@@ -86,38 +85,13 @@ class Kernel:
             materialize(self)
         self._opened = True
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Locked:
         """Hold tbd's lock; within it, again, is free."""
-        if self._lock is not None:
-            yield
-            return
-        with Lock(self.repo.lock) as lock:
-            self._lock = lock
-            try:
-                yield
-            finally:
-                self._lock = None
+        return Locked(self)
 
-    @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> Writing:
         """Hold tbd's lock, tell lock-free readers that a write is on, and make repaired or new short ids lasting."""
-        self.open()
-        with self.locked():
-            settings.check_layout(self.repo)
-            files.make_folder(self.repo.scratch)
-            token = f"{self.entropy(16).hex()}"
-            token = f"{token[:8]}-{token[8:12]}-4{token[13:16]}-a{token[17:20]}-{token[20:]}"
-            self._epoch(f"active:{token}\n")
-            self._names = None
-            names = self.names  # as they are now, before an issue is added
-            try:
-                yield
-                if self._names_changed or names.repaired:
-                    entities.save_names(self.repo, names.ulid_of)
-            finally:
-                self._names_changed = False
-                self._epoch(f"quiescent:{token}\n")
+        return Writing(self)
 
     def _epoch(self, text: str) -> None:
         files.write(f"{self.repo.shared}/data-sync.epoch", text.encode(), durable=False)
@@ -168,8 +142,8 @@ class Kernel:
         short = wanted if wanted and ids.is_key(wanted) and wanted not in names.ulid_of else None
         if short is None:
             short = ids.new_short(names.ulid_of.__contains__, len(names.ulid_of), self._below)
-        if short is None:
-            raise Disk("no free short id was found in 20 tries", hint="tbdx doctor")
+        if short is None:  # chance failed twenty times; the file is written, and its id has a way without chance
+            short = ids.short_from_ulid(internal[3:], names.ulid_of.__contains__)
         names.ulid_of[short] = internal[3:]
         names.short_of[internal[3:]] = short
         self._names_changed = self.wrote = True
@@ -284,6 +258,56 @@ class Kernel:
                 f"{what} needs format f08; this repository is {self.config.format}, whose clients would drop it",
                 hint="any command of a tbd 0.7 in this repository brings it to f08, for all who share it",
             )
+
+
+class Locked:
+    """tbd's lock held for one kernel, as a context manager."""
+
+    def __init__(self, k: Kernel) -> None:
+        self.k = k
+        self.own: Lock | None = None
+
+    def __enter__(self) -> None:
+        if self.k._lock is None:
+            self.own = Lock(self.k.repo.lock).__enter__()
+            self.k._lock = self.own
+
+    def __exit__(self, *error: object) -> None:
+        if self.own is not None:
+            self.k._lock = None
+            self.own.__exit__(*error)
+
+
+class Writing(Locked):
+    """A write: the epoch says that one is on, and short ids that were repaired or given are saved when it went well."""
+
+    def __enter__(self) -> None:
+        k = self.k
+        k.open()
+        super().__enter__()
+        try:
+            settings.check_layout(k.repo)
+            files.make_folder(k.repo.scratch)
+            h = k.entropy(16).hex()
+            self.token = f"{h[:8]}-{h[8:12]}-4{h[13:16]}-a{h[17:20]}-{h[20:]}"
+            k._epoch(f"active:{self.token}\n")
+            k._names = None
+            _ = k.names  # as they are now, before an issue is added
+        except BaseException:
+            super().__exit__()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        k = self.k
+        try:
+            if error[0] is None and k._names is not None and (k._names_changed or k._names.repaired):
+                entities.save_names(k.repo, k._names.ulid_of)
+        finally:
+            k._names_changed = False
+            try:
+                k._epoch(f"quiescent:{self.token}\n")
+            finally:
+                super().__exit__(*error)
 
 
 def validate(issue: Mapping[str, Any]) -> None:

@@ -36,7 +36,9 @@ def label(k: Kernel, text: str, labels: Sequence[str], *, remove: bool, dry: boo
         raise Invalid("A label cannot be empty")
 
     def edit(before: list[Any]) -> list[Any]:
-        return [x for x in before if x not in labels] if remove else list(dict.fromkeys([*before, *labels]))
+        if remove:
+            return [x for x in before if x not in labels]
+        return before + [x for x in dict.fromkeys(labels) if x not in before]
 
     return _edit_list(k, text, "labels", edit, dry=dry)
 
@@ -119,8 +121,8 @@ def depend(
             _refuse_cycles(k, issue, blockers)
         edge = blocks(issue)
         changed, same = [], []
-        for blocker in blockers:
-            found, source = k.read(blocker)
+        read = {blocker: k.read(blocker) for blocker in blockers}  # a damaged one is said before anything is written
+        for blocker, (found, source) in read.items():
             rest = [d for d in found["dependencies"] if d != edge]
             if (edge in found["dependencies"]) != remove:
                 same.append(k.display(blocker))

@@ -8,7 +8,7 @@ from tbdx.core.ids import is_internal
 from tbdx.core.query import compile_query
 from tbdx.errors import BadFile, Invalid, Nothing, Stale
 from tbdx.kernel import Kernel, validate
-from tbdx.store import entities
+from tbdx.kernel.work import write_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _make(k: Kernel, given: Entity, wanted: int | None, *, dry: bool) -> dict[st
         k.check_keys({}, entity)
         _check(entity)
         if not dry:
-            entities.create(k.repo, entity["id"], codec.render(entity))
+            entity["id"] = write_new(k, entity)
             k.give_short(entity["id"])
         return _answer(k, entity, created=True)
 

@@ -88,7 +88,7 @@ def create(k: Kernel, title: str | None, o: Mapping[str, Any], *, dry: bool = Fa
         validate(fields | {"id": "is-" + "0" * 26})
         if dry:
             return {}
-        fields["id"] = _write_new(k, fields)
+        fields["id"] = write_new(k, fields)
         k.give_short(fields["id"])
         if parent:
             _change(k, parent["id"], lambda p: {"child_order_hints": _with(p.get("child_order_hints"), fields["id"])})
@@ -97,7 +97,8 @@ def create(k: Kernel, title: str | None, o: Mapping[str, Any], *, dry: bool = Fa
         return {"id": k.display(fields["id"]), "internalId": fields["id"], "title": fields["title"]}
 
 
-def _write_new(k: Kernel, fields: Issue) -> str:
+def write_new(k: Kernel, fields: Issue) -> str:
+    """Write an issue's file under a new id, which no other has; that id."""
     from tbdx.core import codec
 
     for _ in range(5):
@@ -133,6 +134,15 @@ def _change(k: Kernel, internal: str, change: Callable[[Issue], Mapping[str, Any
     issue, text = k.read(internal)
     changes = change(issue)
     return k.save(text, issue, changes) if any(issue.get(n) != v for n, v in changes.items()) else issue
+
+
+def _is_good(k: Kernel, internal: str) -> bool:
+    """False for an issue that is gone or damaged; what it says cannot follow a change."""
+    try:
+        k.read(internal)
+    except (NotFound, BadFile):
+        return False
+    return True
 
 
 def _ancestors(k: Kernel, internal: str) -> list[str]:
@@ -263,7 +273,7 @@ def _move(k: Kernel, issue: Issue, parent_text: str, changes: dict[str, Any]) ->
         if spec and not issue.get("spec_path") and "spec_path" not in changes:
             changes["spec_path"] = spec
         follow.append((parent, lambda p: {"child_order_hints": _with(p.get("child_order_hints"), own)}))
-    if old and old != changes["parent_id"] and k.find(old):
+    if old and old != changes["parent_id"] and _is_good(k, old):
         follow.append((old, lambda p: {"child_order_hints": _without(p.get("child_order_hints"), own)}))
     return follow
 
