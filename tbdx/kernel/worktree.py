@@ -26,6 +26,7 @@ def materialize(k: Kernel, *, fresh: bool = False) -> None:
     appears whole, or not at all.
     """
     git, repo, config = k.git, k.repo, k.config
+    settings.check_layout(repo)
     begin = _adopt_or_begin(k) if git.branch_tip(config.branch) is None else None
     with k.locked():
         tip = git.branch_tip(config.branch)
