@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from tbdx.core.jsontext import dumps
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -47,11 +49,8 @@ def one_line(text: str) -> str:
 
 def as_json(value: Any, indent: int | None = 2) -> str:
     """JSON with every control character escaped, those beyond ASCII too."""
-    import json
-
-    separators = (",", ":") if indent is None else None
-    text = json.dumps(value, indent=indent, ensure_ascii=False, separators=separators, allow_nan=False)
-    return text.translate(_IN_JSON)
+    text = dumps(value, indent)
+    return text if text.isascii() and "\x7f" not in text else text.translate(_IN_JSON)
 
 
 def _escaped(c: int) -> str:

@@ -7,15 +7,16 @@ never used while holding it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 
+from tbdx.core.jsontext import dumps
 from tbdx.errors import Disk, Locked, TbdxError
 from tbdx.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 WAIT_S = 30.0  # how long a command waits for another writer
@@ -47,10 +48,16 @@ class Lock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if (read_record(f"{self.path}/owner/record") or {}).get("token") == self.token:
+        if self._is_ours():
             gone = f"{self.path}.released-{self.token}"
             os.rename(self.path, gone)
             _remove(gone)
+
+    def _is_ours(self) -> bool:
+        try:
+            return self.token.encode() in files.read(f"{self.path}/owner/record", 4096)
+        except (OSError, TbdxError):
+            return False
 
     def touch(self) -> None:
         """Show that the holder lives; call it from long loops."""
@@ -60,8 +67,6 @@ class Lock:
 
     def _take(self) -> bool:
         """One election: the record is prepared, mkdir decides, the record is moved in."""
-        import json
-
         if os.path.lexists(self.path) and not os.path.isdir(self.path):
             raise Locked(f"Failed to acquire lock at {self.path}: it is not a folder", hint=f"look at {self.path}")
         prepared = f"{self.path}.owner-{self.token}"
@@ -70,7 +75,7 @@ class Lock:
         try:
             if not os.path.isdir(prepared):
                 os.mkdir(prepared)
-                files.write(f"{prepared}/record", json.dumps(record).encode(), durable=False)
+                files.write(f"{prepared}/record", dumps(record).encode(), durable=False)
             os.mkdir(self.path)
             os.rename(prepared, f"{self.path}/owner")
         except FileExistsError:
@@ -89,8 +94,7 @@ class Lock:
         record = read_record(f"{self.path}/owner") or read_record(f"{self.path}/owner/record")
         if record is None:
             if not os.path.lexists(f"{self.path}/owner") and self._is_orphan(taken_at):
-                with contextlib.suppress(OSError):  # succeeds only while it is empty
-                    os.rmdir(self.path)
+                _quietly(os.rmdir, self.path)  # succeeds only while it is empty
             return
         if not is_dead(record) or ("boot" not in record and time.time() - taken_at <= STALE_S):
             return
@@ -111,11 +115,13 @@ class Lock:
         if time.time() - taken_at > STALE_S:
             return True
         for path in prepared_records(self.path):
-            with contextlib.suppress(OSError):
+            try:
                 made_at = os.stat(path).st_mtime
-                if abs(made_at - taken_at) < 1 and is_dead(read_record(f"{path}/record") or {}):
-                    _remove(path)
-                    return True
+            except OSError:
+                continue
+            if abs(made_at - taken_at) < 1 and is_dead(read_record(f"{path}/record") or {}):
+                _remove(path)
+                return True
         return False
 
     def _who(self) -> str:
@@ -189,8 +195,13 @@ def _uuid4() -> str:
 def _remove(folder: str) -> None:
     """Delete a lock folder that is ours: its record, its owner folder, itself."""
     for path in (f"{folder}/owner/record", f"{folder}/record"):
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+        _quietly(os.unlink, path)
     for path in (f"{folder}/owner", folder):
-        with contextlib.suppress(OSError):
-            os.rmdir(path)
+        _quietly(os.rmdir, path)
+
+
+def _quietly(remove: Callable[[str], None], path: str) -> None:
+    try:
+        remove(path)
+    except OSError:
+        return
