@@ -185,6 +185,8 @@ def merge_issues(base: Issue | None, a: Issue, b: Issue) -> tuple[Issue, list[Lo
             value = x
         elif _same(x, was):
             value = y
+        elif _is_empty(was) and (_is_empty(x) or _is_empty(y)):  # null where nothing was is no change
+            value = y if _is_empty(x) else x
         elif rule == "fixed" and was is not _ABSENT:
             value = settled(name, was, late, early)
         elif rule == "earliest" and (isinstance(x, str) or isinstance(y, str)):
@@ -286,6 +288,10 @@ def _meet_maps(
 def _under(key: str, lose: Callable[[Any], None]) -> Callable[[Any], None]:
     """Lose a value inside a mapping: it is kept with the key it stood at."""
     return lambda value: lose({key: value})
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value is _ABSENT
 
 
 def _same(a: Any, b: Any) -> bool:

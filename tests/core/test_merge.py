@@ -176,8 +176,8 @@ def check_algebra(meeting: tuple[Issue | None, Issue, Issue]) -> None:
 
 
 def merge_said(issue: Issue) -> str:
-    """Its values; null and absent say the same."""
-    bare = {k: v for k, v in issue.items() if k not in ("version", "updated_at") and v is not None}
+    """Its values; null and absent say the same, and what is fixed has a rule of its own."""
+    bare = {k: v for k, v in issue.items() if k not in ("version", "updated_at", "created_by") and v is not None}
     return json.dumps(bare, sort_keys=True)
 
 
@@ -323,6 +323,11 @@ def test_a_tie_in_time_is_settled_by_content_and_not_by_whose_side_it_is() -> No
     a, b = later(2, title="A"), later(2, title="B")
     one, other = met(a, b), met(b, a)
     assert one == other and sorted([one[0]["title"], one[1][0][1]]) == ["A", "B"]
+
+
+def test_a_null_where_nothing_was_is_no_edit() -> None:
+    merged, lost = met(later(3, assignee=None), later(2, assignee="me"))
+    assert merged["assignee"] == "me" and not lost
 
 
 def test_an_added_label_does_not_bring_back_a_removed_one() -> None:  # tbd.md §13b.18
