@@ -37,13 +37,16 @@ class Lock:
         files.make_folder(os.path.dirname(self.path))
         deadline = time.monotonic() + self.wait_s
         pause = 0.002
-        while not self._take():
-            self._break_dead()
-            if time.monotonic() > deadline:
-                _remove(f"{self.path}.owner-{self.token}")
-                raise Locked(f"Failed to acquire lock at {self.path}: {self._who()}", hint="try again in a moment")
-            time.sleep(pause)
-            pause = min(pause * 1.5, 0.1)
+        try:
+            while not self._take():
+                self._break_dead()
+                if time.monotonic() > deadline:
+                    raise Locked(f"Failed to acquire lock at {self.path}: {self._who()}", hint="try again in a moment")
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.1)
+        except BaseException:
+            _remove(f"{self.path}.owner-{self.token}")
+            raise
         self.touched = time.monotonic()
         return self
 
@@ -76,12 +79,14 @@ class Lock:
             if not os.path.isdir(prepared):
                 os.mkdir(prepared)
                 files.write(f"{prepared}/record", dumps(record).encode(), durable=False)
+            else:
+                os.utime(prepared)
             os.mkdir(self.path)
             os.rename(prepared, f"{self.path}/owner")
         except FileExistsError:
+            os.utime(prepared, (0, 0))  # one that waits: should it be killed, its record is no sign of an orphan
             return False
         except OSError as e:
-            _remove(prepared)
             raise Disk(f"cannot take the lock {self.path}: {e.strerror}", hint=files.hint_for(e))
         return True
 

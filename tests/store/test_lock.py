@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -162,6 +163,34 @@ def test_the_record_of_one_who_waits_does_not_break_an_empty_lock(path: str) -> 
     Path(f"{path}.owner-x/record").write_text(json.dumps({"host": HOST, "pid": os.getpid()}))
     with pytest.raises(Locked), Lock(path, wait_s=0.05):
         pass
+
+
+def test_the_record_of_a_waiter_that_was_killed_does_not_break_the_lock_of_an_old_tbd(path: str) -> None:
+    """A tbd 0.2 holds the lock by an empty folder; a tbdx that waited for it leaves its record when it is killed."""
+    os.makedirs(path)
+    code = f"from tbdx.store.lock import Lock; Lock({path!r}).__enter__()"
+    child = subprocess.Popen([sys.executable, "-c", code])
+    while not any(Path(x).stat().st_mtime == 0 for x in locks.prepared_records(path)):
+        time.sleep(0.01)
+    child.kill()
+    child.wait()
+    os.utime(path)
+    assert locks.prepared_records(path)
+    with pytest.raises(Locked), Lock(path, wait_s=0.2):
+        pass
+    assert os.path.isdir(path)
+
+
+def test_an_interrupted_waiter_leaves_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.makedirs(path)
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt), Lock(path):
+        pass
+    assert leftovers(path) == ["data-sync.lock"]
 
 
 def test_what_is_no_folder_is_an_error_at_once(path: str) -> None:
