@@ -24,12 +24,23 @@ ABOUT = "Issues and coordination for agents and people, in git alone. A drop-in 
 
 def main() -> None:
     """The console script `tbdx`."""
+    _open_streams()
     sys.exit(run("tbdx", sys.argv[1:]))
 
 
 def wk() -> None:
     """The console script `wk`: the same as `tbdx wk`."""
+    _open_streams()
     sys.exit(run("wk", sys.argv[1:]))
+
+
+def _open_streams() -> None:
+    """Where the caller closed one of the three, nothing stands in for it: else the next file we open would."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is fd
 
 
 def run(tool: str, argv: list[str]) -> int:
@@ -140,10 +151,10 @@ def _group(name: str, rows: dict[str, Row], about: str) -> click.Group:
         name,
         params=params,
         callback=_globals_first,
-        invoke_without_command=name == "tbdx",
+        invoke_without_command=name in ("tbdx", "wk"),
         no_args_is_help=True,
         help=about,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        add_help_option=False,
         epilog="Global options may stand before or after the command.",
     )
 
@@ -184,7 +195,9 @@ def _globals_first(**values: Any) -> None:
         else:
             out.text(TBD_VERSION)
         ctx.exit(0)
-    if ctx.invoked_subcommand is None and ctx.parent is None:
+    if ctx.invoked_subcommand is None:
+        if ctx.parent is not None:
+            raise click.UsageError("missing command", ctx)
         Out().text(ctx.get_help())
 
 
@@ -206,7 +219,7 @@ def _command(name: str, row: Row) -> click.Command:
         params=_params(arguments, (*options, *shared)),
         callback=callback,
         help=about,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        add_help_option=False,
     )
 
 
@@ -230,7 +243,19 @@ def _params(arguments: tuple[str, ...], options: tuple[Option, ...]) -> list[cli
                 help=text,
             )
         )
+    ways = ["-h", "--help"]
+    out.append(
+        click.Option(
+            ways, is_flag=True, is_eager=True, expose_value=False, callback=_show_help, help="show this message"
+        )
+    )
     return out
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        Out().text(ctx.get_help())
+        ctx.exit(0)
 
 
 def call(target: str, opts: dict[str, Any], common: dict[str, Any]) -> int:
