@@ -32,7 +32,7 @@ class Call:
     @property
     def kernel(self) -> Kernel:
         if self._kernel is None:
-            self._kernel = Kernel(os.getcwd(), os.environ, now_ms=now_ms, entropy=entropy, say=self.out.say)
+            self._kernel = Kernel(working_folder(), os.environ, now_ms=now_ms, entropy=entropy, say=self.out.say)
         return self._kernel
 
     def finish(self) -> None:
@@ -92,6 +92,13 @@ class Call:
             except (OSError, UnicodeDecodeError) as e:
                 raise TbdxError(f"Failed to read {names[1]}: {path}: {getattr(e, 'strerror', None) or 'not UTF-8'}")
         return inline
+
+
+def working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError as e:
+        raise TbdxError(f"the working folder is gone, or may not be read: {e.strerror}", hint="cd to one that is there")
 
 
 def read_stdin() -> str:

@@ -243,12 +243,9 @@ def _params(arguments: tuple[str, ...], options: tuple[Option, ...]) -> list[cli
                 help=text,
             )
         )
-    ways = ["-h", "--help"]
-    out.append(
-        click.Option(
-            ways, is_flag=True, is_eager=True, expose_value=False, callback=_show_help, help="show this message"
-        )
-    )
+    how = ["-h", "--help"]
+    about = "show this message"
+    out.append(click.Option(how, is_flag=True, is_eager=True, expose_value=False, callback=_show_help, help=about))
     return out
 
 

@@ -7,9 +7,9 @@ in JSON the same ones are escaped. A reader that closed the pipe ends the comman
 from __future__ import annotations
 
 import os
-import sys
 
 from tbdx.core.jsontext import dumps
+from tbdx.errors import Disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,13 +116,13 @@ def _write(fd: int, text: str) -> None:
     except BrokenPipeError:
         if fd == 1:
             raise Closed
-    except OSError:
+    except OSError as e:
         if fd == 1:
-            raise
+            raise Disk(f"cannot write the output: {e.strerror}")
 
 
 def colour_wanted(when: str, env: dict[str, str]) -> bool:
     """--color: always and never say it; auto looks at the terminal and NO_COLOR."""
     if when in ("always", "never"):
         return when == "always"
-    return not env.get("NO_COLOR") and sys.stdout.isatty()
+    return not env.get("NO_COLOR") and os.isatty(1)
