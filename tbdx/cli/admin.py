@@ -73,7 +73,10 @@ def _status_text(s: dict[str, Any]) -> str:
     lines = [f"tbdx v{s['tbdx_version']} (as tbd {s['tbd_version']})", f"Repository: {s['working_directory']}"]
     lines.append(line(s["initialized"], "Initialized (.tbd/)" if s["initialized"] else "Not initialized"))
     where = f"Git repository ({s['git_branch'] or 'detached'})" if s["git_repository"] else "Not a git repository"
-    lines += [line(s["git_repository"], where), line(s["git_version_supported"], f"Git {s['git_version']}")]
+    lines += [
+        line(s["git_repository"], where),
+        line(s["git_version_supported"], f"Git {s['git_version'] or 'not found'}"),
+    ]
     if s.get("note"):
         lines += ["", s["note"]]
     if s["display_prefix"]:

@@ -7,7 +7,7 @@ import os
 from tbdx import TBD_VERSION, __version__
 from tbdx.core import canon
 from tbdx.core.ids import is_prefix, is_usual_prefix
-from tbdx.errors import BadFile, Git, Invalid, NotInitialized, TbdxError
+from tbdx.errors import BadFile, Git, Invalid, TbdxError
 from tbdx.kernel import Kernel
 from tbdx.store import config as settings
 from tbdx.store import files, layout
@@ -135,19 +135,24 @@ def status(k: Kernel) -> dict[str, Any]:
 
     out: dict[str, Any] = {"initialized": False, "tbd_version": TBD_VERSION, "tbdx_version": __version__}
     out["working_directory"] = k.cwd
-    found = layout.find_git(k.cwd)
+    found, facts = None, dict[str, object]()
+    text, number = "", tuple[int, ...]()
+    try:
+        text, number = git.version(k.env)
+        found = layout.find_git(k.cwd)
+        facts = git.describe(found[0]) if found else facts
+    except TbdxError as e:  # no git at all, or a place without a working tree
+        out["note"] = e.message
     out["git_repository"] = found is not None
-    facts = git.describe(found[0]) if found else {}
     out["git_branch"] = facts.get("branch")
-    text, number = git.version(k.env)
-    out |= {"git_version": text.split(" ")[0], "git_version_supported": number >= git.OLDEST}
+    out |= {"git_version": text.split(" ")[0] or None, "git_version_supported": number >= git.OLDEST}
     out |= {"beads_detected": os.path.isdir(f"{k.cwd}/.beads"), "beads_issue_count": None}
     out |= dict.fromkeys(("sync_branch", "remote", "display_prefix", "worktree_path"))
     out |= {"worktree_healthy": False, "worktree_status": "missing", "workspaces": [], "docs_drift": None}
     try:
         repo = k.repo
-    except (NotInitialized, BadFile) as e:
-        return out | {"integrations": integrations(k.cwd), "note": e.message}
+    except TbdxError as e:
+        return {"note": e.message} | out | {"integrations": integrations(k.cwd)}
     out["initialized"] = True
     try:
         config = k.config
@@ -155,7 +160,8 @@ def status(k: Kernel) -> dict[str, Any]:
     except TbdxError as e:
         out["note"] = e.message
     out["worktree_path"] = repo.worktree
-    out["worktree_status"] = worktree_status(k)
+    if text:
+        out["worktree_status"] = worktree_status(k)
     out["worktree_healthy"] = out["worktree_status"] == "valid"
     out["workspaces"] = sorted(os.listdir(repo.workspaces)) if os.path.isdir(repo.workspaces) else []
     out["docs_drift"] = dict.fromkeys(("forks", "customized", "stale", "conflicted", "missing", "local"), 0)
