@@ -8,6 +8,7 @@ never used while holding it.
 from __future__ import annotations
 
 import os
+import stat
 import time
 
 from tbdx.core.jsontext import dumps
@@ -70,7 +71,7 @@ class Lock:
 
     def _take(self) -> bool:
         """One election: the record is prepared, mkdir decides, the record is moved in."""
-        if os.path.lexists(self.path) and not os.path.isdir(self.path):
+        if _is_no_folder(self.path):
             raise Locked(f"Failed to acquire lock at {self.path}: it is not a folder", hint=f"look at {self.path}")
         prepared = f"{self.path}.owner-{self.token}"
         record = {"version": 1, "token": self.token, "host": os.uname().nodename, "pid": os.getpid()}
@@ -171,6 +172,14 @@ def is_dead(record: dict[str, Any]) -> bool:
         return False
     started = _started(pid)
     return bool(record.get("started") and started and record["started"] != started)
+
+
+def _is_no_folder(path: str) -> bool:
+    """True for a file or a link at `path`. One look: a lock may go away at any moment."""
+    try:
+        return not stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _boot_id() -> str:
