@@ -96,6 +96,16 @@ def test_a_local_branch_is_adopted_as_it_is(bare_git: Clone) -> None:
     bare_git.create("T")
 
 
+def test_a_branch_and_a_remote_of_other_names_are_remembered(bare_git: Clone) -> None:  # tbd.md §13b.4: mended
+    git(bare_git.path.parent, "init", "-q", "--bare", "o.git")
+    bare_git.git("remote", "add", "upstream", str(bare_git.path.parent / "o.git"))
+    assert bare_git.run("init", "--prefix", "test", "--sync-branch", "issues", "--remote", "upstream").code == 0
+    x = bare_git.create("T")
+    assert bare_git.json("sync")["summary"]["sent"]["new"] == 2
+    assert bare_git.kernel.need(x) in git(bare_git.path.parent / "o.git", "ls-tree", "-r", "--name-only", "issues")
+    assert bare_git.git("for-each-ref", "refs/heads/tbd-sync") == ""
+
+
 def test_with_the_remote_unreachable_and_unknown_nothing_is_begun(clones: Clones) -> None:
     _, b = clones
     b.git("update-ref", "-d", "refs/remotes/origin/tbd-sync")
