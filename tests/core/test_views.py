@@ -149,7 +149,7 @@ def test_a_ring_of_parents_is_listed_all_the_same() -> None:
 
 
 def test_a_very_deep_tree_and_a_long_ring_end() -> None:
-    n = 20_000
+    n = 3_000
     issues = [made(f"{i:05}", parent_id=f"{i - 1:05}") for i in range(n)]
     assert views.tree(issues, {})[-1][0] == n - 1
     assert len(views.cycles({str(i): [str((i + 1) % n)] for i in range(n)})[0]) == n

@@ -68,25 +68,25 @@ def test_a_row_and_its_fields_have_tbds_keys(told: tuple[Clone, str, dict[str, s
     ]
 
 
-@pytest.mark.parametrize(
-    "argv, wanted",
-    [
-        (("--bead", "edited"), ["edited"]),
-        (("--bead", "edited", "made"), ["edited", "made"]),
-        (("--bead", "edited", "--bead", "made"), ["edited", "made"]),
-        (("--label", "x"), ["gone"]),
-        (("--label", "y"), ["edited"]),
-        (("--label", "x", "--label", "y"), []),
-        (("--status", "open"), ["gone", "edited", "made"]),
-        (("--status", "closed"), []),
-        (("--ready",), ["made"]),
-        (("--spec", "x.md"), []),
-    ],
-)
-def test_selectors_choose(told: tuple[Clone, str, dict[str, str]], argv: tuple[str, ...], wanted: list[str]) -> None:
-    repo, since, ids = told
-    found = changes(repo, since, *(ids.get(a, a) for a in argv))
-    assert [i for i, *_ in found] == [ids[name] for name in wanted]
+SELECTORS = [
+    (("--bead", "edited"), ["edited"]),
+    (("--bead", "edited", "made"), ["edited", "made"]),
+    (("--bead", "edited", "--bead", "made"), ["edited", "made"]),
+    (("--label", "x"), ["gone"]),
+    (("--label", "y"), ["edited"]),
+    (("--label", "x", "--label", "y"), []),
+    (("--status", "open"), ["gone", "edited", "made"]),
+    (("--status", "closed"), []),
+    (("--ready",), ["made"]),
+    (("--spec", "x.md"), []),
+]
+
+
+def test_selectors_choose(told: tuple[Clone, str, dict[str, str]]) -> None:
+    for argv, wanted in SELECTORS:
+        repo, since, ids = told
+        found = changes(repo, since, *(ids.get(a, a) for a in argv))
+        assert [i for i, *_ in found] == [ids[name] for name in wanted]
 
 
 def test_either_state_may_match(repo: Clone) -> None:
@@ -138,22 +138,22 @@ def test_a_short_name_of_a_commit_and_a_damaged_issue_in_history(repo: Clone) ->
     assert f"{k.need(x)}.md" in done.err
 
 
-@pytest.mark.parametrize(
-    "argv, code",
-    [
-        ((), 2),
-        (("--since", "nothing"), 1),
-        (("--since", "--all"), 1),
-        (("--since", "HEAD~99"), 1),
-        (("--since", "tbd-sync", "--all", "--ready"), 2),
-        (("--since", "tbd-sync", "--bead", "X", "--label", "x"), 2),
-        (("--since", "tbd-sync", "--bead", "zzzz"), 1),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(repo: Clone, argv: tuple[str, ...], code: int) -> None:
-    x = repo.create("x")
-    commit(repo)
-    assert repo.run("changes", *(x if a == "X" else a for a in argv)).code == code
+WRONG = [
+    ((), 2),
+    (("--since", "nothing"), 1),
+    (("--since", "--all"), 1),
+    (("--since", "HEAD~99"), 1),
+    (("--since", "tbd-sync", "--all", "--ready"), 2),
+    (("--since", "tbd-sync", "--bead", "X", "--label", "x"), 2),
+    (("--since", "tbd-sync", "--bead", "zzzz"), 1),
+]
+
+
+def test_what_cannot_be_compared_is_refused(repo: Clone) -> None:
+    for argv, code in WRONG:
+        x = repo.create("x")
+        commit(repo)
+        assert repo.run("changes", *(x if a == "X" else a for a in argv)).code == code
 
 
 def test_the_text_form_names_values_before_and_after(told: tuple[Clone, str, dict[str, Any]]) -> None:

@@ -93,28 +93,26 @@ def test_a_title_that_begins_with_a_dash_needs_two_more(repo: Clone) -> None:
     assert repo.run("create", "--", "-x y").code == 0
 
 
-@pytest.mark.parametrize(
-    "argv, code, words",
-    [
-        ((" ",), 2, "Title cannot be empty"),
-        ((), 2, "Title is required"),
-        (("T" * 501,), 1, "title: Expected text of 1 to 500"),
-        (("T", "-t", "story"), 2, "Invalid type: story"),
-        (("T", "-p", "5"), 2, "Invalid priority: 5"),
-        (("T", "--due", "2026-12-01"), 1, "due_date: Invalid datetime"),  # tbd.md §13b.3: kept
-        (("T", "--defer", "soon"), 1, "deferred_until: Invalid datetime"),
-        (("T", "--parent", "test-zzzz"), 2, "Invalid parent ID: test-zzzz"),
-        (("T", "--depends-on", "test-zzzz"), 2, "Invalid --depends-on ID: test-zzzz"),
-        (("T", "--spec", "no.md"), 2, "Invalid spec path: no.md"),
-        (("T", "-d", "x", "-f", "y"), 1, "not both"),
-        (("T", "-f", "nothing.md"), 1, "Failed to read --file"),
-        (("T", "-d", "x" * 50_001), 1, "description"),
-    ],
-)
-def test_create_refuses_what_is_wrong_and_writes_nothing(
-    repo: Clone, argv: tuple[str, ...], code: int, words: str
-) -> None:
-    assert words in refused(repo, code, "create", *argv)
+WRONG_NEW = [
+    ((" ",), 2, "Title cannot be empty"),
+    ((), 2, "Title is required"),
+    (("T" * 501,), 1, "title: Expected text of 1 to 500"),
+    (("T", "-t", "story"), 2, "Invalid type: story"),
+    (("T", "-p", "5"), 2, "Invalid priority: 5"),
+    (("T", "--due", "2026-12-01"), 1, "due_date: Invalid datetime"),  # tbd.md §13b.3: kept
+    (("T", "--defer", "soon"), 1, "deferred_until: Invalid datetime"),
+    (("T", "--parent", "test-zzzz"), 2, "Invalid parent ID: test-zzzz"),
+    (("T", "--depends-on", "test-zzzz"), 2, "Invalid --depends-on ID: test-zzzz"),
+    (("T", "--spec", "no.md"), 2, "Invalid spec path: no.md"),
+    (("T", "-d", "x", "-f", "y"), 1, "not both"),
+    (("T", "-f", "nothing.md"), 1, "Failed to read --file"),
+    (("T", "-d", "x" * 50_001), 1, "description"),
+]
+
+
+def test_create_refuses_what_is_wrong_and_writes_nothing(repo: Clone) -> None:
+    for argv, code, words in WRONG_NEW:
+        assert words in refused(repo, code, "create", *argv)
 
 
 def test_a_dry_create_writes_nothing(repo: Clone) -> None:
@@ -168,26 +166,26 @@ def test_a_damaged_parent_or_blocker_is_said_and_nothing_is_written(repo: Clone)
         assert repo.file(x).name in refused(repo, 1, "create", "T", option, x)
 
 
-@pytest.mark.parametrize(
-    "text, kept",
-    [
-        ("docs/plan.md", "docs/plan.md"),
-        ("./docs/../docs/plan.md", "docs/plan.md"),
-        ("plan.md", "docs/plan.md"),
-        ("deep/other.md", "docs/deep/other.md"),
-        ("twice.md", None),
-        ("../outside.md", None),
-        ("none.md", None),
-    ],
-)
-def test_a_spec_is_found_in_the_project_and_kept_from_its_root(repo: Clone, text: str, kept: str | None) -> None:
-    for rel in ("docs/plan.md", "docs/deep/other.md", "docs/a/twice.md", "docs/b/twice.md", "../outside.md"):
-        (repo.path / rel).parent.mkdir(parents=True, exist_ok=True)
-        (repo.path / rel).write_text("x")
-    if kept is None:
-        assert text in refused(repo, 2, "create", "T", "--spec", text)
-    else:
-        assert fields(repo, repo.create("T", "--spec", text))["spec_path"] == kept
+SPECS = [
+    ("docs/plan.md", "docs/plan.md"),
+    ("./docs/../docs/plan.md", "docs/plan.md"),
+    ("plan.md", "docs/plan.md"),
+    ("deep/other.md", "docs/deep/other.md"),
+    ("twice.md", None),
+    ("../outside.md", None),
+    ("none.md", None),
+]
+
+
+def test_a_spec_is_found_in_the_project_and_kept_from_its_root(repo: Clone) -> None:
+    for text, kept in SPECS:
+        for rel in ("docs/plan.md", "docs/deep/other.md", "docs/a/twice.md", "docs/b/twice.md", "../outside.md"):
+            (repo.path / rel).parent.mkdir(parents=True, exist_ok=True)
+            (repo.path / rel).write_text("x")
+        if kept is None:
+            assert text in refused(repo, 2, "create", "T", "--spec", text)
+        else:
+            assert fields(repo, repo.create("T", "--spec", text))["spec_path"] == kept
 
 
 def test_a_spec_is_taken_from_where_the_command_runs(repo: Clone) -> None:
@@ -323,27 +321,25 @@ def test_closing_by_status_ends_a_hold(repo: Clone) -> None:
     assert fields(repo, x)["hold"] is None
 
 
-@pytest.mark.parametrize(
-    "argv, code, words",
-    [
-        (("--title", " "), 2, "Title cannot be empty"),
-        (("--status", "done"), 2, "Invalid status: done"),
-        (("--type", "x"), 2, "Invalid type: x"),
-        (("--priority", "x"), 2, "Invalid priority: x"),
-        (("--hold", "x"), 2, "Invalid hold: x"),
-        (("--due", "someday"), 2, "Invalid --due value: someday"),
-        (("--defer", "2026-02-30"), 2, "Invalid --defer value"),
-        (("--parent", "test-zzzz"), 2, "Invalid parent ID"),
-        (("--child-order", "test-zzzz"), 1, "Issue not found: test-zzzz"),
-        (("--from-file", "nothing"), 1, "Failed to read file"),
-        (("--spec", "nothing.md"), 2, "Invalid spec path"),
-    ],
-)
-def test_update_refuses_what_is_wrong_and_writes_nothing(
-    repo: Clone, argv: tuple[str, ...], code: int, words: str
-) -> None:
-    x = repo.create("T")
-    assert words in refused(repo, code, "update", x, *argv)
+WRONG_CHANGES = [
+    (("--title", " "), 2, "Title cannot be empty"),
+    (("--status", "done"), 2, "Invalid status: done"),
+    (("--type", "x"), 2, "Invalid type: x"),
+    (("--priority", "x"), 2, "Invalid priority: x"),
+    (("--hold", "x"), 2, "Invalid hold: x"),
+    (("--due", "someday"), 2, "Invalid --due value: someday"),
+    (("--defer", "2026-02-30"), 2, "Invalid --defer value"),
+    (("--parent", "test-zzzz"), 2, "Invalid parent ID"),
+    (("--child-order", "test-zzzz"), 1, "Issue not found: test-zzzz"),
+    (("--from-file", "nothing"), 1, "Failed to read file"),
+    (("--spec", "nothing.md"), 2, "Invalid spec path"),
+]
+
+
+def test_update_refuses_what_is_wrong_and_writes_nothing(repo: Clone) -> None:
+    for argv, code, words in WRONG_CHANGES:
+        x = repo.create("T")
+        assert words in refused(repo, code, "update", x, *argv)
 
 
 def test_a_hold_on_a_closed_issue_is_refused(repo: Clone) -> None:
