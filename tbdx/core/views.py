@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Issue = dict[str, Any]
 
+DRAWN = 40  # levels of a tree: commands make ten at most, and a hand-made chain must not take the square of its length
 ICONS = {"open": "○", "in_progress": "◐", "blocked": "●", "deferred": "○", "closed": "✓"}
 
 
@@ -163,7 +164,8 @@ def tree(issues: list[Issue], hints: Mapping[str, list[str]]) -> list[tuple[int,
     """(depth, for each level whether more siblings follow, issue): parents above children, each issue once.
 
     Children stand in the order of their parent's hints, then in the order given. A cycle of parents has no top; its
-    members are listed from the first one given.
+    members are listed from the first one given. Below DRAWN levels the depth goes on and the marks
+    do not.
     """
     present = {i["id"] for i in issues}
     children: dict[str, list[Issue]] = {}
@@ -180,16 +182,17 @@ def tree(issues: list[Issue], hints: Mapping[str, list[str]]) -> list[tuple[int,
     out: list[tuple[int, list[bool], Issue]] = []
     seen: set[str] = set()
     for top in [*tops, *issues]:  # the second round reaches only what lies in a cycle
-        stack: list[tuple[Issue, list[bool]]] = [(top, [])]
+        stack: list[tuple[Issue, int, list[bool]]] = [(top, 0, [])]
         while stack:
-            issue, more = stack.pop()
+            issue, depth, more = stack.pop()
             if issue["id"] in seen:
                 continue
             seen.add(issue["id"])
-            out.append((len(more), more, issue))
+            out.append((depth, more, issue))
             below = children.get(issue["id"], [])
             last = len(below) - 1
-            stack.extend((child, [*more, n < last]) for n, child in reversed(list(enumerate(below))))
+            above = more[: DRAWN - 1]
+            stack.extend((child, depth + 1, [*above, n < last]) for n, child in reversed(list(enumerate(below))))
     return out
 
 
