@@ -90,26 +90,25 @@ def place(repo: Clone, name: str) -> tuple[Path, bytes]:
     return path, data
 
 
-@pytest.mark.parametrize("name", DAMAGE)
-def test_a_damaged_file_is_named_with_its_line_and_left_as_it_is(sound: tuple[Clone, list[str]], name: str) -> None:
+def test_a_damaged_file_is_named_with_its_line_and_left_as_it_is(sound: tuple[Clone, list[str]]) -> None:
     repo, ids = sound
-    path, data = place(repo, name)
-    _, line, reason = DAMAGE[name]
-    listed = repo.run("list", "--json")
-    assert [row["id"] for row in json.loads(listed.out)] == ids and listed.code == 0
-    said = [json.loads(x).get("warning", "") for x in listed.err.splitlines()]
-    said = [x for x in said if x.startswith("Skipping invalid issue file: ")]
-    assert len(said) == 1, listed.err[:500]
-    where = re.fullmatch(r"Skipping invalid issue file: (is-\w+\.md)(?::(\d+))?: (.*)", said[0], re.DOTALL)
-    assert where and where[1] == path.name and reason in where[3] and len(where[3]) < 300, said
-    assert not line or int(where[2] or 0) == line, said
-    shown = one_error(repo.run("show", BAD, "--json"))
-    assert shown["path"] == str(path) and shown["code"] == "bad_file" and reason in shown["error"], shown
-    assert not line or shown["line"] == line, shown
-    closed = one_error(repo.run("close", ids[2], BAD, "--json"))
-    assert closed["path"] == str(path), closed
-    assert repo.json("list", "--count") == {"count": 3}
-    assert path.read_bytes() == data
+    for name, (data, line, reason) in DAMAGE.items():
+        path, _ = place(repo, name)
+        listed = repo.run("list", "--json")
+        assert [row["id"] for row in json.loads(listed.out)] == ids and listed.code == 0, name
+        said = [json.loads(x).get("warning", "") for x in listed.err.splitlines()]
+        said = [x for x in said if x.startswith("Skipping invalid issue file: ")]
+        assert len(said) == 1, (name, listed.err[:500])
+        where = re.fullmatch(r"Skipping invalid issue file: (is-\w+\.md)(?::(\d+))?: (.*)", said[0], re.DOTALL)
+        assert where and where[1] == path.name and reason in where[3] and len(where[3]) < 300, (name, said)
+        assert not line or int(where[2] or 0) == line, (name, said)
+        shown = one_error(repo.run("show", BAD, "--json"))
+        assert shown["path"] == str(path) and shown["code"] == "bad_file" and reason in shown["error"], (name, shown)
+        assert not line or shown["line"] == line, (name, shown)
+        closed = one_error(repo.run("close", ids[2], BAD, "--json"))
+        assert closed["path"] == str(path), (name, closed)
+        assert repo.json("list", "--count") == {"count": 3}, name
+        assert path.read_bytes() == data, name
 
 
 ONE_EACH = ("empty", "nul-filled", "wrong-id", "conflict-markers", "invalid-utf-8")
