@@ -15,7 +15,7 @@ from tbdx.core.entity import FIELDS, problems
 
 Issue = dict[str, Any]
 
-few = settings(max_examples=150, deadline=None, database=None, derandomize=True)
+few = settings(max_examples=60, deadline=None, database=None, derandomize=True)
 many = settings(max_examples=5_000, deadline=None, database=None)
 
 ID = "is-01jxt7d5r0000000000000000a"
