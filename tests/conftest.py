@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,27 +188,57 @@ def bare_git(tmp_path: Path, at: Callable[[Path], Clone]) -> Clone:
     return at(new_git(tmp_path / "a"))
 
 
-@pytest.fixture
-def repo(bare_git: Clone) -> Clone:
-    """A git repository with a tracker, prefix `test`."""
-    setup.init(bare_git.kernel, "test")
-    return bare_git
+# what a fixture begins with is made once and copied: setting up costs fifteen git processes
+_MADE: dict[str, Path] = {}
 
 
-@pytest.fixture
-def clones(tmp_path: Path, at: Callable[[Path], Clone]) -> Iterator[tuple[Clone, Clone]]:
-    """Two clones of one bare remote, with a tracker made in the first and published."""
+def _alone(path: Path) -> Kernel:
+    """A kernel with a clock and chance of its own, so that every test begins with the same ones."""
+    return Kernel(str(path), os.environ, now_ms=Clock(), entropy=fixed_entropy(), say=lambda *_: None)
+
+
+def _copy(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactory, to: Path) -> None:
+    """Put a copy of what `make` makes into a folder, its absolute paths turned to there."""
+    if name not in _MADE:
+        _MADE[name] = factory.mktemp(name)
+        make(_MADE[name])
+    shutil.copytree(_MADE[name], to, symlinks=True, dirs_exist_ok=True)
+    for pattern in ("*/.git/config", "*/.git/worktrees/*/gitdir", "*/.git/tbd/*/.git", "*/.git/tbdx/fetch/commondir"):
+        for path in to.glob(pattern):
+            path.write_text(path.read_text().replace(str(_MADE[name]), str(to)))
+
+
+def _make_repo(root: Path) -> None:
+    setup.init(_alone(new_git(root / "a")), "test")
+
+
+def _make_clones(root: Path) -> None:
     from tbdx.kernel.sync import sync
 
-    origin = tmp_path / "origin.git"
-    git(tmp_path, "init", "-q", "--bare", str(origin))
+    origin = root / "origin.git"
+    git(root, "init", "-q", "--bare", str(origin))
     git(origin, "symbolic-ref", "HEAD", "refs/heads/main")
-    a = at(new_git(tmp_path / "a"))
-    a.git("remote", "add", "origin", str(origin))
-    setup.init(a.kernel, "test")
-    a.git("add", ".tbd")
-    a.git("commit", "-qm", "tracker")
-    a.git("push", "-q", "origin", "main")
-    sync(a.kernel)
-    git(tmp_path, "clone", "-q", str(origin), "b")
-    yield a, at(tmp_path / "b")
+    a = new_git(root / "a")
+    git(a, "remote", "add", "origin", str(origin))
+    setup.init(_alone(a), "test")
+    git(a, "add", ".tbd")
+    git(a, "commit", "-qm", "tracker")
+    git(a, "push", "-q", "origin", "main")
+    sync(_alone(a))
+    git(root, "clone", "-q", str(origin), "b")
+
+
+@pytest.fixture
+def repo(tmp_path: Path, at: Callable[[Path], Clone], tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A git repository with one commit and a tracker, prefix `test`."""
+    _copy("repo", _make_repo, tmp_path_factory, tmp_path)
+    return at(tmp_path / "a")
+
+
+@pytest.fixture
+def clones(
+    tmp_path: Path, at: Callable[[Path], Clone], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Clone, Clone]:
+    """Two clones of one bare remote, with a tracker made in the first and published."""
+    _copy("clones", _make_clones, tmp_path_factory, tmp_path)
+    return at(tmp_path / "a"), at(tmp_path / "b")

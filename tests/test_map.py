@@ -42,7 +42,7 @@ def test_the_set_up_lines_are_two(bare_git: Clone) -> None:
     """One installs and runs the demo, one installs the test extra and runs the tests."""
     lines = [b.strip() for b in re.findall(r"```\n(.*?)```", README, re.S)[:2]]
     assert all("\n" not in line for line in lines)
-    assert lines[0].endswith("tbdx demo") and lines[1].endswith("pytest") and "[test]" in lines[1]
+    assert lines[0].endswith("tbdx demo") and "-m pytest" in lines[1] and "[test]" in lines[1]
 
 
 def test_the_top_level_is_the_fixed_one() -> None:

@@ -86,8 +86,7 @@ def populate(k: Kernel, commit: str) -> None:
     for path, blob in wanted.items():
         target = files.inside(made, *path.split("/"))
         files.make_folder(os.path.dirname(target))
-        files.write(target, contents[blob], durable=False)
-    os.sync()  # one flush for all of them, before they can be seen
+        files.write_new(target, contents[blob])
     place = f"{k.repo.worktree}/.tbd"
     try:
         if os.path.lexists(place):

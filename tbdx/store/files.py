@@ -56,7 +56,7 @@ def write(path: str, data: bytes, *, scratch: str | None = None, durable: bool =
     folder = os.path.dirname(path)
     temporary = os.path.join(scratch or folder, f".{os.path.basename(path)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
-        _write_new(temporary, data, durable)
+        write_new(temporary, data, durable)
         try:
             os.replace(temporary, path)
         except OSError as e:
@@ -64,7 +64,7 @@ def write(path: str, data: bytes, *, scratch: str | None = None, durable: bool =
                 raise
             os.unlink(temporary)
             temporary = os.path.join(folder, os.path.basename(temporary))
-            _write_new(temporary, data, durable)
+            write_new(temporary, data, durable)
             os.replace(temporary, path)
         if durable:
             sync_folder(folder)
@@ -77,7 +77,7 @@ def create(path: str, data: bytes, *, scratch: str) -> bool:
     """Put a new file at `path`, complete or not at all; False when there is one already. Raises Disk."""
     temporary = os.path.join(scratch, f".{os.path.basename(path)}.{os.getpid()}.tmp")
     try:
-        _write_new(temporary, data, True)
+        write_new(temporary, data, True)
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -96,7 +96,8 @@ def create(path: str, data: bytes, *, scratch: str) -> bool:
         _discard(temporary)
 
 
-def _write_new(path: str, data: bytes, durable: bool) -> None:
+def write_new(path: str, data: bytes, durable: bool = True) -> None:
+    """Write a file where nobody looks yet, and flush it."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
         view = memoryview(data)
