@@ -57,7 +57,10 @@ def edit(
     k.open()
     internal = k.need(text)
     source = _source(k, internal)
-    codec.decode(source)
+    try:
+        codec.decode(source)
+    except BadFile as e:
+        raise e.at(entities.path_of(k.repo, internal))
     if dry:
         return {"id": k.display(internal), "updated": False}
     draft = _take_up(k, internal, show) or _begin(k, internal, source)

@@ -132,7 +132,10 @@ def put(repo: Repo, key: str, value: Any) -> None:
     text = data.decode()  # with the line ends that it has
     node, key_end = YAML(typ="safe", pure=True).compose(text), 0
     for part in key.split("."):
-        key_end, node = next((found.end_mark.index, child) for found, child in node.value if found.value == part)
+        pairs = [(found.end_mark.index, child) for found, child in node.value if found.value == part]
+        if not pairs:  # a key that is written in another way than it reads
+            raise Invalid(f"{key} cannot be changed here", hint=f"edit {repo.config}")
+        key_end, node = pairs[0]
     start = node.start_mark.index
     end = start + len(text[start : node.end_mark.index].rstrip())  # the span of a block of text takes in what follows
     gap = ""
