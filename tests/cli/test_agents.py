@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tbdx.cli import agents
-from tbdx.core import guide
 
 from conftest import Clone
+from tbdx.cli import agents
+from tbdx.core import guide
 
 
 def test_prime_is_constant_bytes_and_then_what_is_here(repo: Clone) -> None:

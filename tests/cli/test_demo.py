@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from tbdx.cli import demo
-from tbdx.errors import TbdxError
 
 from conftest import Clone
+from tbdx.cli import demo
+from tbdx.errors import TbdxError
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import pytest
+
 from tbdx.cli import direct, main
 from tbdx.cli.table import COMMANDS, GLOBALS
 

@@ -8,11 +8,11 @@ import subprocess
 import sys
 
 import pytest
+
+from conftest import Clone, Result
 from tbdx import TBD_VERSION, __version__
 from tbdx.cli import main as cli_main
 from tbdx.cli.table import COMMANDS, ELSEWHERE, GLOBALS
-
-from conftest import Clone, Result
 
 WK = [name for name in COMMANDS if name.startswith("wk ")]
 

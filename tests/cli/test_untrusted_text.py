@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import tbdx
-from tbdx.cli.output import as_json, visible
-from tbdx.cli.table import COMMANDS
 
+import tbdx
 from conftest import Clone, Result, git
 from damage import put_issue, ulid
+from tbdx.cli.output import as_json, visible
+from tbdx.cli.table import COMMANDS
 
 HIDDEN = [
     *(c for c in range(0x20) if c not in (0x09, 0x0A)),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from compat.normal import Placeholders, file_form, read_yaml
 from compat.play import Session, differences, load_known, load_sessions, main, play
 from compat.sandbox import Sandbox, documents

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from conftest import Clone, git, new_git
 from tbdx.core import codec
 from tbdx.core.entity import FIELDS, OLD_KEYS
 from tbdx.kernel import setup
 from tbdx.store.lock import Lock
-
-from conftest import Clone, git, new_git
 
 TBDX = str(Path(sys.executable).parent / "tbdx")
 GIT = shutil.which("git")

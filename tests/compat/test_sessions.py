@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from compat.play import Answer, Session, differences, load_known, load_sessions, play
 
 TBDX = Path(sys.executable).parent / "tbdx"

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from tbdx.core import beads
 from tbdx.core.beads import Row
 

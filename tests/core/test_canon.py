@@ -5,6 +5,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from tbdx.core import canon
 from tbdx.core.loose import load_map
 from tbdx.errors import BadFile

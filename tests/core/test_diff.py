@@ -5,6 +5,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tbdx.core import diff
 from tbdx.core.entity import BODY
 from tbdx.core.entity import FIELDS as KNOWN

@@ -4,6 +4,7 @@ import hashlib
 import re
 
 import pytest
+
 from tbdx.cli.table import COMMANDS
 from tbdx.core import guide
 from tbdx.errors import BadFile

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tbdx.core import ids
 
 few = settings(max_examples=100, deadline=None, database=None, derandomize=True)

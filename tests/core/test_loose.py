@@ -5,6 +5,7 @@ import time
 from itertools import pairwise
 
 import pytest
+
 from tbdx.core.loose import load_map
 from tbdx.errors import BadFile
 

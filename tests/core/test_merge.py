@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from tbdx.core import codec, loose, merge
 from tbdx.core.entity import FIELDS, problems
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tbdx.core.query import DEEPEST, LONGEST, compile_query
 from tbdx.errors import Usage
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tbdx.core import times
 
 few = settings(max_examples=100, deadline=None, database=None, derandomize=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from tbdx.core.typed import date_of, kind_of, priority_of, status_of, title_of
 from tbdx.errors import Invalid
 

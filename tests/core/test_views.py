@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import pytest
+
 from tbdx.core import views
 
 Issue = dict[str, Any]

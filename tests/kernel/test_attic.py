@@ -7,11 +7,11 @@ import os
 from typing import Any
 
 import pytest
+
+from conftest import Clone
 from tbdx.core import codec
 from tbdx.errors import BadFile, Invalid, NotFound, TbdxError, Unknown
 from tbdx.kernel import attic, work
-
-from conftest import Clone
 
 AT = "2025-02-03T04:05:06.789Z"
 LATER = "2025-02-03T04:05:06.790Z"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from conftest import Clone
 from tbdx.core import codec
 from tbdx.errors import BadFile, NotFound
 from tbdx.kernel import attic, beads, work
-
-from conftest import Clone
 
 TIMES = {"created_at": "2025-01-01T00:00:00Z", "updated_at": "2025-01-02T00:00:00Z"}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+from conftest import Clone
 from tbdx.core import codec
 from tbdx.kernel import Kernel
 from tbdx.store import files
-
-from conftest import Clone
 
 HINT = {"pending": True, "hint": "Run `tbd sync` to publish."}
 

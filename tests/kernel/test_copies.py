@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from conftest import Clone
 from tbdx.core import codec
 from tbdx.errors import BadFile, Invalid
 from tbdx.kernel import exchange, work
-
-from conftest import Clone
 
 
 def make(repo: Clone, title: str, **options: Any) -> str:

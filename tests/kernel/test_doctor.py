@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from tbdx.core import codec, ids
 from tbdx.errors import NotInitialized
 from tbdx.kernel import Kernel, doctor, setup
@@ -444,7 +445,7 @@ def test_a_repository_of_f03_is_looked_for_in_the_checkout(place):
     assert place.odd() == {}
 
 
-@pytest.mark.skipif(not BUNDLE.exists(), reason="the bundle of a live project's tracker is not here")
+@pytest.mark.skipif(not BUNDLE.exists(), reason="the tracker bundle is not here")
 def test_of_a_live_project_exactly_what_is_odd_is_told(tmp_path):
     place = Place(tmp_path / "w", tmp_path)
     place.git("fetch", "-q", str(BUNDLE), "tbd-sync:tbd-sync")

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from conftest import Clone
 from tbdx.core import codec
 from tbdx.errors import BadFile, NotFound, TbdxError
 from tbdx.kernel import edit as verb
 from tbdx.store import files
-
-from conftest import Clone
 
 Change = Callable[[str], str]
 

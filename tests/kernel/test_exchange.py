@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from conftest import Clone, new_git
 from tbdx.core import codec
 from tbdx.errors import NotFound
 from tbdx.kernel import attic, exchange, setup, work
-
-from conftest import Clone, new_git
 
 ULID = "is-01hx5zzkbkactav9wevgemmvrz"
 

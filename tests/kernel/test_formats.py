@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from conftest import Clone, git, new_git
+from damage import kept, one_error, snapshot
 from tbdx.core import codec
 from tbdx.core.entity import FIELDS, OLD_KEYS
 from tbdx.errors import Git, TbdxError
 from tbdx.kernel import setup
-
-from conftest import Clone, git, new_git
-from damage import kept, one_error, snapshot
 
 OLD = ("f03", "f04", "f05", "f06", "f07")
 FIRST = "4283e4163716b30385787dae0e20b2b7ea713f7b"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tbdx.core import codec
-from tbdx.kernel.links import ref_kind
 
 from conftest import Clone, Result
+from tbdx.core import codec
+from tbdx.kernel.links import ref_kind
 
 NOTHING = Result(0, "", "")
 

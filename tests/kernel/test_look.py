@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tbdx.core import codec
-
 from conftest import Clone
+from tbdx.core import codec
 
 
 def ids(rows: list[dict[str, Any]]) -> list[str]:

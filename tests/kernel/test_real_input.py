@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from tbdx.cli import common
-from tbdx.core import canon, codec
 
 from conftest import Clone, git
+from tbdx.cli import common
+from tbdx.core import canon, codec
 
 ROOT = Path(__file__).parent.parent.parent
 BUNDLE = Path(os.environ.get("TBDX_BUNDLE") or ROOT.parent / "shared/data/tbd-sync.bundle").resolve()

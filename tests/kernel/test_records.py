@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 import pytest
-from tbdx.cli import common
-from tbdx.core import codec
 
 from conftest import Clone, Result
+from tbdx.cli import common
+from tbdx.core import codec
 
 
 def wk(repo: Clone, *argv: str, stdin: str = "") -> Result:

@@ -8,11 +8,11 @@ import stat
 from pathlib import Path
 
 import pytest
+
+from conftest import Clone
 from tbdx.core import guide
 from tbdx.errors import BadFile, Invalid, NotFound, TbdxError
 from tbdx.kernel import shim, surfaces
-
-from conftest import Clone
 
 TBDS = b"# Rules\n\n<!-- BEGIN TBD INTEGRATION -->\nrun tbd prime\n<!-- END TBD INTEGRATION -->\n\nlast\xe9 line"
 TBDS = TBDS.replace(b"\n", b"\r\n")

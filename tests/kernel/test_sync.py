@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from conftest import Clone, Result, git
 from tbdx.core import codec, merge
 from tbdx.errors import Git as GitError
 from tbdx.errors import NotPublished
 from tbdx.kernel import sync as verb
-
-from conftest import Clone, Result, git
 
 Clones = tuple[Clone, Clone]
 NONE = {"new": 0, "updated": 0, "deleted": 0}

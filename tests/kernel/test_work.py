@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from conftest import Clock, Clone
 from tbdx.cli import common
 from tbdx.core import codec
 from tbdx.kernel import setup
-
-from conftest import Clock, Clone
 
 
 def fields(repo: Clone, shown: str) -> dict[str, Any]:

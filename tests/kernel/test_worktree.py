@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tbdx.kernel import setup
-from tbdx.store import git as store_git
 
 from conftest import Clone, git, new_git
+from tbdx.kernel import setup
+from tbdx.store import git as store_git
 
 Clones = tuple[Clone, Clone]
 NOTICE = "worktree was missing"

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tbdx.store import config as settings
 
 from conftest import Clone, Result
 from damage import snapshot
+from tbdx.store import config as settings
 
 GOOD = """\
 # kept by hand

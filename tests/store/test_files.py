@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from tbdx.errors import BadFile, Disk
 from tbdx.store import files
 

@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+
+from conftest import Clone, new_git
+from conftest import git as run_git
 from tbdx.errors import Git as GitError
 from tbdx.kernel.sync import blob_id
 from tbdx.store import git
 from tbdx.store.git import Git
-
-from conftest import Clone, new_git
-from conftest import git as run_git
 
 
 @pytest.fixture

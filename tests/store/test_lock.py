@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tbdx.errors import Locked
 from tbdx.store import lock as locks
 from tbdx.store.lock import Lock

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tbdx.errors import BadFile, Disk
-from tbdx.store import files
 
 from conftest import Clone
 from damage import ISSUE, put_issue, snapshot, ulid
+from tbdx.errors import BadFile, Disk
+from tbdx.store import files
 
 BAD = f"is-{ulid(500)}"
 
