@@ -234,9 +234,25 @@ class Kernel:
             if not new.get(name):
                 new.pop(name, None)
         validate(new)
-        entities.write(self.repo, new["id"], codec.rewrite(text, new))
-        self.wrote = True
+        self.put(new["id"], codec.rewrite(text, new))
         return new
+
+    def put(self, internal: str, text: str) -> None:
+        """Replace the file of an issue."""
+        entities.write(self.repo, internal, text)
+        self.wrote = True
+
+    def ancestors(self, internal: str) -> list[str]:
+        """The chain of parents above an issue; it ends where one is missing, cannot be read, or comes again."""
+        from tbdx.core import views
+
+        def parent_of(at: str) -> str | None:
+            try:
+                return self.read(at)[0].get("parent_id")
+            except (NotFound, BadFile):
+                return None
+
+        return views.ancestors(internal, parent_of)
 
     def check_keys(self, old: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
         """Refuse fields that a client of an older stamp would silently drop."""

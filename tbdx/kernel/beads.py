@@ -146,7 +146,7 @@ def _write(k: Kernel, plan: Plan) -> None:
         held = plan.held.get(internal)
         if held is not None:
             attic.keep(k, k.repo.data, _losses(held.issue, issue), held.issue)
-            entities.write(k.repo, internal, codec.rewrite(held.text, issue))
+            k.put(internal, codec.rewrite(held.text, issue))
         elif entities.create(k.repo, internal, codec.render(issue)):
             wanted = beads.short_of(plan.rows[internal].id)
             if k.give_short(internal, wanted) != wanted:

@@ -132,17 +132,9 @@ def _base(draft: Draft) -> Issue | None:
 
 
 def _check_parent(k: Kernel, edited: Issue) -> None:
-    from tbdx.core import views
-
-    def above(internal: str) -> str | None:
-        try:
-            return k.read(internal)[0].get("parent_id")
-        except (NotFound, BadFile):
-            return None
-
     parent = edited["parent_id"]
     k.read(parent)  # it must be there
-    if edited["id"] in [parent, *views.ancestors(parent, above)]:
+    if edited["id"] in [parent, *k.ancestors(parent)]:
         raise TbdxError("parent_id: an issue cannot be its own ancestor")
 
 
@@ -164,7 +156,7 @@ def _store(k: Kernel, draft: Draft, text: str, edited: Issue, show: Callable[[st
             new = new | {n: v for n, v in follows.items() if new.get(n) == current.get(n)}
         new = new | {"version": current["version"] + 1, "updated_at": k.next_time(current["updated_at"])}
         validate(new)
-        entities.write(k.repo, draft.internal, codec.rewrite(text, new))
+        k.put(draft.internal, codec.rewrite(text, new))
         return True
 
 

@@ -130,7 +130,7 @@ def _take_in(k: Kernel, other: Held, mine: Held | None, short_of: dict[str, str]
     if mine is None:
         entities.create(k.repo, internal, result.text)
     elif result.text != mine.text:
-        entities.write(k.repo, internal, result.text)
+        k.put(internal, result.text)
     if internal[3:] not in k.names.short_of:
         wanted = short_of.get(internal[3:])
         given = k.give_short(internal, wanted)

@@ -114,7 +114,7 @@ def _parent_for_new(k: Kernel, text: str | None) -> Issue | None:
     found = k.find(text)
     if found is None:
         raise Invalid(f"Invalid parent ID: {text}")
-    chain = [found, *_ancestors(k, found)]
+    chain = [found, *k.ancestors(found)]
     if len(chain) > DEEPEST:
         raise Invalid(f"Parents may be nested {DEEPEST} deep at most")
     return k.read(found)[0]
@@ -143,16 +143,6 @@ def _is_good(k: Kernel, internal: str) -> bool:
     except (NotFound, BadFile):
         return False
     return True
-
-
-def _ancestors(k: Kernel, internal: str) -> list[str]:
-    def parent_of(at: str) -> str | None:
-        try:
-            return k.read(at)[0].get("parent_id")
-        except (NotFound, BadFile):
-            return None
-
-    return views.ancestors(internal, parent_of)
 
 
 # update
@@ -262,7 +252,7 @@ def _move(k: Kernel, issue: Issue, parent_text: str, changes: dict[str, Any]) ->
         parent = k.find(parent_text)
         if parent is None:
             raise Invalid(f"Invalid parent ID: {parent_text}")
-        chain = [parent, *_ancestors(k, parent)]
+        chain = [parent, *k.ancestors(parent)]
         if own in chain:
             path = " -> ".join(k.display(x) for x in chain[: chain.index(own) + 1])
             raise Invalid(f"That parent would create a cycle ({path}). An issue cannot be its own ancestor.")
