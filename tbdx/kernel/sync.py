@@ -20,8 +20,10 @@ from tbdx.store import entities, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
+    from collections.abc import Callable, Mapping
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 BUDGET_S = 60.0  # how long a sync goes on trying when others publish at the same moment
 TRIES = 20
@@ -68,7 +70,7 @@ def sync(k: Kernel, *, push: bool = True, pull: bool = True) -> Report:
         return report
     started, tries = time.monotonic(), 0
     while True:
-        tip = _fetch(k, report, head)
+        tip = _asked(k, report, git.fetch)
         if tip != head and pull and tip is not None and not git.is_ancestor(tip, head):
             with k.writing():
                 head = integrate(k, tip, report, may_merge=push)
@@ -76,13 +78,13 @@ def sync(k: Kernel, *, push: bool = True, pull: bool = True) -> Report:
             return report
         if tip == head:
             return report
-        taken, why = _push(k, report, head)
+        taken, why = _asked(k, report, git.push, head)
         if taken:
-            shown = git.published(config.remote, config.branch)
+            shown = _asked(k, report, git.published)
             if shown == head or (shown and git.commit_of(shown) and git.is_ancestor(head, shown)):
                 return report
             why = "behind"  # somebody rewrote the branch in the same moment: look again
-        if why != "behind" and git.published(config.remote, config.branch) == tip:
+        if why != "behind" and _asked(k, report, git.published) == tip:
             raise _kept(k, report, f"{config.remote} refused: {why}", permanent=True)
         if not pull:
             raise Sync(f"{config.remote} has changes that are not here yet", hint="tbdx sync merges and publishes")
@@ -92,16 +94,10 @@ def sync(k: Kernel, *, push: bool = True, pull: bool = True) -> Report:
         time.sleep(min(2.0, 0.05 * 2 ** min(tries, 5)) * (0.5 + k.entropy(1)[0] / 255))
 
 
-def _fetch(k: Kernel, report: Report, head: str) -> str | None:
+def _asked(k: Kernel, report: Report, ask: Callable[..., T], *more: str) -> T:
+    """Ask the remote; when it cannot be reached everything is kept here."""
     try:
-        return k.git.fetch(k.config.remote, k.config.branch)
-    except GitError as e:
-        raise _kept(k, report, e.message, permanent=False)
-
-
-def _push(k: Kernel, report: Report, head: str) -> tuple[bool, str]:
-    try:
-        return k.git.push(k.config.remote, k.config.branch, head)
+        return ask(k.config.remote, k.config.branch, *more)
     except GitError as e:
         raise _kept(k, report, e.message, permanent=False)
 
