@@ -56,7 +56,7 @@ def seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
         "TZ": "UTC",
     }
     if request.config.getoption("--git-floor"):
-        env |= {"REAL_GIT": str(shutil.which("git")), "PATH": f"{FLOOR}{os.pathsep}{path}"}
+        env["PATH"] = f"{FLOOR}{os.pathsep}{path}"
     for name in list(os.environ):
         monkeypatch.delenv(name)
     for name, value in env.items():
