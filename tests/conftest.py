@@ -45,7 +45,7 @@ def seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     home = tmp_path / "home"
     home.mkdir()
     (home / ".gitconfig").write_text("[user]\n\tname = Test\n\temail = test@example.com\n[gc]\n\tauto = 0\n")
-    path = os.environ["PATH"]
+    path = f"{os.environ['PATH']}:/usr/bin:/bin"  # the plain tools of every system, whatever the caller's PATH
     env = {
         "PATH": path,
         "HOME": str(home),
