@@ -15,8 +15,9 @@
     ├── Sync             1  sync           part of the sync was withheld or could not be merged
     ├── NotPublished     6  not_published  everything is kept here, nothing is lost, the remote lacks it
     ├── Stale            4  stale          the entity's version is not the one the caller named
-    ├── Nothing          3  nothing        nothing matched, or the time was up
-    └── Interrupted    130  interrupted
+    └── Nothing          3  nothing        nothing matched, or the time was up
+
+    An interruption is no error of ours: 130.
 
 The number is the exit code, the word the stable `code` of the JSON form, `type` is the class name that tbd prints.
 """
@@ -118,7 +119,3 @@ class Stale(TbdxError):
 
 class Nothing(TbdxError):
     exit_code, code = 3, "nothing"
-
-
-class Interrupted(TbdxError):
-    exit_code, code = 130, "interrupted"
