@@ -258,17 +258,12 @@ class Kernel:
         """Refuse fields that a client of an older stamp would silently drop."""
         from tbdx.core.entity import BODY, OLD_KEYS
 
-        if self.config.keeps_new_keys:
-            return
         for name in changes:
             if name not in OLD_KEYS and name not in BODY and name not in old:
-                raise Unsupported(
-                    f"{name} needs format f08; this repository is {self.config.format}, whose clients would drop it",
-                    hint="any command of a tbd 0.7 in this repository brings it to f08, for all who share it",
-                )
+                self.needs_new_keys(name)
 
     def needs_new_keys(self, what: str) -> None:
-        """Refuse a command that only makes sense with the fields of f08."""
+        """Refuse a field or a command that needs the keys of f08 where clients would drop them."""
         if not self.config.keeps_new_keys:
             raise Unsupported(
                 f"{what} needs format f08; this repository is {self.config.format}, whose clients would drop it",

@@ -14,15 +14,18 @@ if TYPE_CHECKING:
 
 
 def sync_after(k: Kernel) -> None:
-    """What `settings.auto_sync` asks for after a command that changed something: a failure is only told."""
+    """What `settings.auto_sync` asks for after a command that changed something: what does not go out is only told."""
     try:
-        sync(k)
+        withheld = sync(k).withheld
     except TbdxError as e:
         k.say("notice", f"auto_sync: {e.message}")
+    else:
+        for path, why in sorted(withheld.items()):
+            k.say("warn", f"auto_sync: withheld {path}: {why}")
 
 
 def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: bool) -> tuple[Report, dict[str, Any]]:
-    """(report, {savedToOutbox | importedFromOutbox: count}) of a sync.
+    """(report, {importedFromOutbox: count} where there was one) of a sync.
 
     A refusal that trying again cannot mend puts what the remote lacks into the outbox, and is raised on. A sync that
     went well takes an outbox in, publishes it, and removes it.
@@ -36,8 +39,5 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
     if not (take_in and push and pull) or report.local_only or not os.path.isdir(f"{k.repo.workspaces}/outbox/issues"):
         return report, {}
     taken = exchange.import_workspace(k, outbox=True, clear=True)
-    again = sync(k)
-    for name, n in again.sent.items():
-        report.sent[name] += n
-    report.withheld |= again.withheld
+    report.add(sync(k))
     return report, {"importedFromOutbox": taken["imported"]}

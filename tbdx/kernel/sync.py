@@ -40,6 +40,14 @@ class Report:
         self.withheld: dict[str, str] = {}  # path -> why
         self.local_only = False
 
+    def add(self, more: Report) -> None:
+        """Count what a further step did as well."""
+        for counts, further in ((self.sent, more.sent), (self.received, more.received)):
+            for name, n in further.items():
+                counts[name] += n
+        self.conflicts += more.conflicts
+        self.withheld |= more.withheld
+
     def as_json(self) -> dict[str, Any]:
         count = len(self.conflicts)
         out: dict[str, Any] = {
@@ -239,7 +247,7 @@ def integrate(k: Kernel, tip: str, report: Report, *, may_merge: bool) -> str:
     for _ in range(5):
         more = Report()
         head = commit_pending(k, more)
-        _add(report, more)
+        report.add(more)
         try:
             return _integrate_once(k, head, tip, report, may_merge=may_merge)
         except _Moved:
@@ -249,12 +257,6 @@ def integrate(k: Kernel, tip: str, report: Report, *, may_merge: bool) -> str:
 
 class _Moved(Exception):
     """A file is not what was read a moment ago."""
-
-
-def _add(report: Report, more: Report) -> None:
-    for name, n in more.sent.items():
-        report.sent[name] += n
-    report.withheld |= more.withheld
 
 
 def _integrate_once(k: Kernel, head: str, tip: str, report: Report, *, may_merge: bool) -> str:

@@ -77,3 +77,12 @@ def test_auto_sync_that_fails_does_not_fail_the_command(clones: tuple[Clone, Clo
     a.git("remote", "set-url", "origin", str(a.path.parent / "gone.git"))
     done = a.run("create", "Kept")
     assert done.code == 0 and "auto_sync: remote origin cannot be reached" in done.err
+
+
+def test_auto_sync_tells_what_it_withholds(clones: tuple[Clone, Clone]) -> None:
+    a, _ = clones
+    damaged = a.file(a.create("Soon damaged"))
+    a.run("config", "set", "settings.auto_sync", "true")
+    damaged.write_bytes(b"")
+    done = a.run("create", "Sound")
+    assert done.code == 0 and "auto_sync: withheld .tbd/data-sync/issues/" in done.err
