@@ -2,4 +2,4 @@
 
 from tbdx.cli.main import main
 
-main()
+main("tbdx")

@@ -9,29 +9,23 @@ import os
 import sys
 
 from tbdx.cli.direct import parse
-from tbdx.cli.output import Closed, Out, colour_wanted
+from tbdx.cli.output import Closed, Out, colour_wanted, leave
 from tbdx.cli.table import COMMANDS, ELSEWHERE, GLOBALS, Option, Row
 from tbdx.errors import TbdxError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, NoReturn
 
     import click
 
 ABOUT = "Issues and coordination for agents and people, in git alone. A drop-in tbd."
 
 
-def main() -> None:
-    """The console script `tbdx`."""
+def main(tool: str) -> NoReturn:
+    """What the scripts run: `tool` is tbdx or a small tool, which is the same as `tbdx <tool>`. Ends the process."""
     _open_streams()
-    sys.exit(run("tbdx", sys.argv[1:]))
-
-
-def wk() -> None:
-    """The console script `wk`: the same as `tbdx wk`."""
-    _open_streams()
-    sys.exit(run("wk", sys.argv[1:]))
+    leave(run(tool, sys.argv[1:]))
 
 
 def _open_streams() -> None:
@@ -257,8 +251,6 @@ def _show_help(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 def call(target: str, opts: dict[str, Any], common: dict[str, Any]) -> int:
     """Run the function that a row of the table names. `common` holds the global options."""
-    import importlib
-
     from tbdx.cli.common import Call
 
     when = common.get("color") or "auto"
@@ -273,7 +265,7 @@ def call(target: str, opts: dict[str, Any], common: dict[str, Any]) -> int:
         colour=colour_wanted(when, dict(os.environ)),
     )
     module, _, function = target.partition(":")
-    run_it = getattr(importlib.import_module(f"tbdx.cli.{module}"), function)
+    run_it = getattr(__import__(f"tbdx.cli.{module}", fromlist=[function]), function)
     made = Call(opts, out, dry=bool(common.get("dry_run")), debug=bool(common.get("debug")))
     code = run_it(made)
     made.finish()

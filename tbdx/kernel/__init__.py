@@ -12,7 +12,6 @@ from tbdx.core import ids
 from tbdx.errors import BadFile, Invalid, NotFound, TbdxError, Unsupported
 from tbdx.store import config as settings
 from tbdx.store import entities, files, layout
-from tbdx.store.lock import Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tbdx.store.git import Git
+    from tbdx.store.lock import Lock
 
     Issue = dict[str, Any]
 
@@ -48,7 +48,6 @@ class Kernel:
         self._opened = False
         self._last_ulid = 0
         self._lock: Lock | None = None
-        self._names_changed = False
         self.wrote = False  # whether this command has changed the tracker's files
 
     # where we are
@@ -128,25 +127,25 @@ class Kernel:
     def names(self) -> entities.Names:
         if self._names is None:
             self.open()
-            self._names = entities.load_names(self.repo)
-            said = self._names.said
-            for text in said[:MOST_SAID]:
-                self.say("notice", f"{text} (repaired in memory; the next write makes it lasting)")
-            if len(said) > MOST_SAID:
-                self.say("notice", f"ids.yml: {len(said) - MOST_SAID} more repairs of this kind")
+            self._names = entities.Names(self.repo, self._tell_repairs)
         return self._names
+
+    def _tell_repairs(self, said: list[str]) -> None:
+        for text in said[:MOST_SAID]:
+            self.say("notice", f"{text} (repaired in memory; the next sync makes it lasting)")
+        if len(said) > MOST_SAID:
+            self.say("notice", f"ids.yml: {len(said) - MOST_SAID} more repairs of this kind")
 
     def give_short(self, internal: str, wanted: str | None = None) -> str:
         """Map a new issue to a short id: `wanted` when it is free, else one by chance."""
         names = self.names
-        short = wanted if wanted and ids.is_key(wanted) and wanted not in names.ulid_of else None
+        short = wanted if wanted and ids.is_key(wanted) and not names.is_taken(wanted) else None
         if short is None:
-            short = ids.new_short(names.ulid_of.__contains__, len(names.ulid_of), self._below)
+            short = ids.new_short(names.is_taken, names.count(), self._below)
         if short is None:  # chance failed twenty times; the file is written, and its id has a way without chance
-            short = ids.short_from_ulid(internal[3:], names.ulid_of.__contains__)
-        names.ulid_of[short] = internal[3:]
-        names.short_of[internal[3:]] = short
-        self._names_changed = self.wrote = True
+            short = ids.short_from_ulid(internal[3:], names.is_taken)
+        names.add(short, internal[3:])
+        self.wrote = True
         return short
 
     def _below(self, n: int) -> int:
@@ -154,17 +153,17 @@ class Kernel:
 
     def display(self, internal: str) -> str:
         """`prefix-short` for an internal id; an id without a short one is shown whole."""
-        short = self.names.short_of.get(internal[3:])
+        short = self.names.short(internal[3:])
         return f"{self.config.prefix}-{short}" if short else internal
 
     def find(self, text: str) -> str | None:
         """The internal id that `text` names and that has a file; None otherwise."""
-        found = ids.resolve(text, self.names.ulid_of.get)
+        found = ids.resolve(text, self.names.ulid)
         if found is None or not os.path.lexists(entities.path_of(self.repo, "is-" + found)):
             return None
         given = text.strip().lower()
         foreign = ids.strip_prefix(given) != given and given.partition("-")[0] not in (self.config.prefix, "is")
-        if foreign and given not in self.names.ulid_of:
+        if foreign and self.names.ulid(given) is None:
             self.say("notice", f"{text}: read as {self.display('is-' + found)}, this project's id")
         return "is-" + found
 
@@ -216,6 +215,7 @@ class Kernel:
     def issues(self) -> list[Issue]:
         """Every good issue; each bad file is said once, and left as it is."""
         self.open()
+        self.names.load()
         issues, bad = entities.scan(self.repo)
         for problem in bad:
             self.say("warn", skipping(problem))
@@ -279,6 +279,8 @@ class Locked:
         self.own: Lock | None = None
 
     def __enter__(self) -> None:
+        from tbdx.store.lock import Lock
+
         if self.k._lock is None:
             self.own = Lock(self.k.repo.lock).__enter__()
             self.k._lock = self.own
@@ -302,8 +304,8 @@ class Writing(Locked):
             h = k.entropy(16).hex()
             self.token = f"{h[:8]}-{h[8:12]}-4{h[13:16]}-a{h[17:20]}-{h[20:]}"
             k._epoch(f"active:{self.token}\n")
-            k._names = None
-            _ = k.names  # as they are now, before an issue is added
+            k._names = None  # read again, as they are now
+            _ = k.names
         except BaseException:
             super().__exit__()
             raise
@@ -311,10 +313,9 @@ class Writing(Locked):
     def __exit__(self, *error: object) -> None:
         k = self.k
         try:
-            if error[0] is None and k._names is not None and (k._names_changed or k._names.repaired):
-                entities.save_names(k.repo, k._names.ulid_of)
+            if error[0] is None and k._names is not None:
+                k._names.save()
         finally:
-            k._names_changed = False
             try:
                 k._epoch(f"quiescent:{self.token}\n")
             finally:

@@ -58,6 +58,7 @@ def import_jsonl(k: Kernel, path: str, merge: bool = False, dry: bool = False) -
     """
     good, bad = beads.read(_bytes_of(k, path))
     with k.writing():
+        k.names.load()
         rows, outdone = beads.latest(good)
         held, damaged = load(k, k.repo)
         plan = Plan(held, k.now())

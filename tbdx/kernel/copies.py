@@ -11,7 +11,7 @@ import hashlib
 import os
 from typing import NamedTuple
 
-from tbdx.core import canon, codec, ids
+from tbdx.core import canon, codec, ids, names
 from tbdx.core.merge import ISSUES, merge_names
 from tbdx.errors import BadFile, Disk, Invalid, TbdxError
 from tbdx.kernel import Kernel, attic, skipping
@@ -101,7 +101,7 @@ def load(k: Kernel, repo: Repo) -> tuple[dict[str, Held], set[str]]:
 
 def rows(k: Kernel, copy: Copy) -> list[tuple[str, str]]:
     """The (short id, ULID) rows of a copy; what is none is said."""
-    found, said = entities.parse_names(_names_of(k, copy).decode("utf-8", "replace"))
+    found, said = names.parse(_names_of(k, copy).decode("utf-8", "replace"))
     for text in said:
         k.say("warn", f"{copy.path}: {text}")
     return found

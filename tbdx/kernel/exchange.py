@@ -86,6 +86,7 @@ def import_workspace(
     source, path = copies.place(k, workspace, folder, outbox)
     answer: dict[str, Any] = {"imported": 0, "conflicts": 0, "source": source, "cleared": False}
     with k.writing():
+        k.names.load()
         copy = copies.opened(k, path)
         if not os.path.isdir(path):
             return answer

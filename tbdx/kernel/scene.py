@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tbdx.core import names as short_ids
 from tbdx.core.codec import LARGEST
 from tbdx.core.health import A_FOLDER, Tracker
 from tbdx.core.ids import by_ulid, is_ulid, repair
@@ -114,7 +115,7 @@ def _of_data(k: Kernel, prefix: str | None) -> dict[str, Any]:
         return out | {"data_said": e.message}
     lines, garbage = _mapping_lines(repo)
     markers = [n for n, line in enumerate(lines, 1) if line.startswith(("<<<<<<<", ">>>>>>>")) or line == "======="]
-    rows, no_rows = entities.parse_names("\n".join("" if n in markers else x for n, x in enumerate(lines, 1)))
+    rows, no_rows = short_ids.parse("\n".join("" if n in markers else x for n, x in enumerate(lines, 1)))
     short_of = by_ulid(repair(rows, ulids)[0])
 
     def display(internal: str) -> str:

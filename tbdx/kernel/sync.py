@@ -207,8 +207,8 @@ def commit_pending(k: Kernel, report: Report) -> str:
     head = git.branch_tip(k.config.branch)
     if head is None:
         raise Sync(f"branch {k.config.branch} is gone", hint="tbdx doctor")
-    if k.names.repaired:
-        entities.save_names(k.repo, k.names.ulid_of)
+    k.names.load()
+    k.names.save()  # what was repaired
     changed, report.withheld = pending(k, head)
     gone = [p for p, kind in changed.items() if kind == "D" and p.startswith(merge.ISSUES)]
     if len(gone) > 1 and not entities.listing(k.repo):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import stat
 
-from tbdx.core import canon, codec
+from tbdx.core import codec, names
 from tbdx.core.entity import COLLECTIONS
-from tbdx.core.ids import by_ulid, is_internal, is_key, is_ulid, repair
+from tbdx.core.ids import by_ulid, is_internal, is_ulid, repair
 from tbdx.errors import BadFile, Disk, NotFound
 from tbdx.store import files
 from tbdx.store.layout import Repo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -90,58 +91,83 @@ def create(repo: Repo, internal: str, text: str) -> bool:
 
 
 class Names:
-    """Which short id belongs to which ULID.
+    """Which short id belongs to which ULID, as ids.yml says or, where it is damaged, as every clone would repair it.
 
-    `rows` is what ids.yml holds; `short_of` and `ulid_of` are after repair, which the next write makes lasting.
-    `said` tells what was repaired.
+    One id is looked up in the file's bytes; `ulid_of` and `short_of` are the whole table, made when it is needed, and
+    then `tell` hears what was repaired. A repair becomes lasting with the next sync, or a write that needed the table.
     """
 
-    def __init__(self, rows: list[tuple[str, str]], said: list[str], issues: list[str]) -> None:
-        self.ulid_of, more = repair(rows, issues)
-        self.said = said + more
-        self.short_of = by_ulid(self.ulid_of)
-        self.repaired = bool(self.said)
+    def __init__(self, repo: Repo, tell: Callable[[list[str]], None]) -> None:
+        self.repo, self.tell = repo, tell
+        self.changed = False
+        self._table: tuple[dict[str, str], dict[str, str]] | None = None
+        try:
+            self.data = files.read(names_path(repo), 64 * codec.LARGEST)
+        except FileNotFoundError:
+            self.data = b""
+        except BadFile as e:
+            raise e.at(names_path(repo))
+
+    def ulid(self, short: str) -> str | None:
+        found = None if self._table else names.ulid_of(self.data, short)
+        return found or self.ulid_of.get(short)
+
+    def short(self, ulid: str) -> str | None:
+        """The first short id in text order, where an issue has several."""
+        found = None if self._table else names.short_of(self.data, ulid)
+        return found or self.short_of.get(ulid)
+
+    def is_taken(self, short: str) -> bool:
+        """Whether no new issue may have it; without the table, also for the end of a longer one."""
+        return short in self.ulid_of if self._table else f"{short}: ".encode() in self.data.translate(None, b"\"'")
+
+    def count(self) -> int:
+        return self.data.count(b"\n")
+
+    def add(self, short: str, ulid: str) -> None:
+        """One more row, which `save` makes lasting."""
+        more = None if self._table else names.insert(self.data, short, ulid)
+        if more is None:
+            table, reverse = self._whole(new=ulid)
+            table[short], reverse[ulid] = ulid, short
+        else:
+            self.data = more
+        self.changed = True
+
+    @property
+    def ulid_of(self) -> dict[str, str]:
+        return self._whole()[0]
+
+    @property
+    def short_of(self) -> dict[str, str]:
+        return self._whole()[1]
+
+    def _whole(self, new: str = "") -> tuple[dict[str, str], dict[str, str]]:
+        """(ulid of each short id, short id of each ulid); the issue `new` is about to get its own."""
+        if self._table is None:
+            rows, said = names.parse(self.data.decode("utf-8", "replace"))
+            issues = [name[3:-3] for name in listing(self.repo) if is_ulid(name[3:-3]) and name[3:-3] != new]
+            if not rows and issues and not said:
+                said = ["ids.yml is missing"]
+            table, more = repair(rows, issues)
+            self._table = table, by_ulid(table)
+            if said or more:
+                self.changed = True
+                self.tell(said + more)
+        return self._table
+
+    def load(self) -> None:
+        """Read the whole table now: before issues come that it does not know, or when every one is to be shown."""
+        self._whole()
+
+    def save(self) -> None:
+        """Write what was added or repaired, if anything was. Rows are only ever added."""
+        if self.changed:
+            data = names.render(self.ulid_of).encode() if self._table else self.data
+            files.make_folder(os.path.dirname(names_path(self.repo)))
+            files.write(names_path(self.repo), data, scratch=self.repo.scratch)
+            self.changed = False
 
 
 def names_path(repo: Repo) -> str:
     return f"{repo.data}/mappings/ids.yml"
-
-
-def load_names(repo: Repo) -> Names:
-    """The short ids, healed: an issue without a row has one made from its own ULID. Raises BadFile for a link."""
-    path = names_path(repo)
-    try:
-        rows, said = parse_names(files.read(path, 64 * codec.LARGEST).decode("utf-8", "replace"))
-    except FileNotFoundError:
-        rows, said = [], []
-    except BadFile as e:
-        raise e.at(path)
-    issues = [name[3:-3] for name in listing(repo) if is_ulid(name[3:-3])]
-    if not rows and issues and not said:
-        said = ["ids.yml is missing"]
-    return Names(rows, said, issues)
-
-
-def parse_names(text: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """(rows of ids.yml as (short, ulid), a complaint for each line that is none)."""
-    rows, said = [], []
-    for n, line in enumerate(text.split("\n"), 1):
-        key, colon, value = line.partition(": ")
-        value = value.strip(" \t\r\"'")
-        key = key.strip("\"'")
-        if colon and is_key(key) and is_ulid(value):
-            rows.append((key, value))
-        elif line.strip() not in ("", "{}") and not line.startswith("#"):
-            said.append(f"ids.yml:{n}: not a row of short id and ULID")
-    return rows, said
-
-
-def render_names(names: dict[str, str]) -> str:
-    """ids.yml as tbd writes it, in string order."""
-    return canon.dumps({short: names[short] for short in sorted(names)})
-
-
-def save_names(repo: Repo, names: dict[str, str]) -> None:
-    """Write ids.yml. `names` must hold every good row that the file has: rows are only ever added."""
-    files.make_folder(os.path.dirname(names_path(repo)))
-    files.write(names_path(repo), render_names(names).encode(), scratch=repo.scratch)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from conftest import Clone, Result
 from tbdx import TBD_VERSION, __version__
-from tbdx.cli import main as cli_main
 from tbdx.cli.table import COMMANDS, ELSEWHERE, GLOBALS
 
+ROOT = Path(__file__).parents[2]
 WK = [name for name in COMMANDS if name.startswith("wk ")]
 
 
@@ -203,8 +206,16 @@ def test_a_reader_that_closes_the_pipe_ends_it_quietly(repo: Clone) -> None:
     assert done.stderr in ("0\n", "141\n"), done
 
 
-def test_every_entry_point_is_the_same_program(repo: Clone) -> None:
+@pytest.mark.parametrize("script", sorted((ROOT / "tbdx" / "bin").iterdir()), ids=lambda p: p.name)
+def test_every_script_is_the_same_program(script: Path, repo: Clone) -> None:
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert shipped["shared-scripts"][f"tbdx/bin/{script.name}"] == script.name
+    assert script.read_text().startswith("#!python\n") and os.access(script, os.X_OK)
+    done = subprocess.run([sys.executable, script, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{TBD_VERSION}\n"
+    assert subprocess.run([sys.executable, script, "no-such"], capture_output=True).returncode == 2
+
+
+def test_python_m_is_the_same_program(repo: Clone) -> None:
     done = subprocess.run([sys.executable, "-m", "tbdx", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"{TBD_VERSION}\n"
-    for entry in (cli_main.main, cli_main.wk):
-        assert callable(entry)
