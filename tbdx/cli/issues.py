@@ -41,15 +41,17 @@ def show(c: Call) -> None:
         return
     if not issues:
         return
-    everything = k.issues()
-    texts = [_cut(look.as_text(k, i, everything), c["max_lines"]) for i in issues]
+    from tbdx.kernel.snapshot import load
+
+    at = load(k, *(("more",) if c["show_order"] else ()))
+    texts = [_cut(look.as_text(k, i, at), c["max_lines"]) for i in issues]
     if c["show_order"]:
         for n, issue in enumerate(issues):
-            below = look.children(k, issue)
+            below = look.children(at, issue)
             texts[n] += "\n\nChildren, in order:" if below else ""
-            texts[n] += "".join(f"\n  {k.display(i['id'])}  {one_line(i['title'])}" for i in below)
+            texts[n] += "".join(f"\n  {i['shown']}  {one_line(i['title'])}" for i in below)
     if parent:
-        texts.append(f"The parent of this bead is:\n{look.as_text(k, parent, everything)}")
+        texts.append(f"The parent of this bead is:\n{look.as_text(k, parent, at)}")
     c.result(None, "\n\n".join(texts))
 
 

@@ -70,9 +70,9 @@ def _label(c: Call, *, remove: bool) -> None:
 
 
 def label_list(c: Call) -> None:
-    from tbdx.core.views import label_counts
+    from tbdx.kernel import lists
 
-    counts = label_counts(c.kernel.issues())
+    counts = lists.label_counts(c.kernel)
     lines = [f"{one_line(label):<24}{n}" for label, n in counts]
     rows = [{"label": label, "count": n} for label, n in counts]
     c.result(rows, "\n".join([f"{'LABEL':<24}COUNT", *lines]) if lines else "No labels")

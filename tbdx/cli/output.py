@@ -9,30 +9,14 @@ from __future__ import annotations
 import os
 import sys
 
-from tbdx.core.jsontext import dumps
+from tbdx.core.jsontext import HIDDEN, is_plain, safe_dumps
 from tbdx.errors import Disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, NoReturn
 
-_HIDDEN = (
-    *range(0x09),
-    *range(0x0B, 0x20),
-    *range(0x7F, 0xA0),
-    0xAD,
-    0x061C,
-    *range(0x200B, 0x2010),
-    *range(0x2028, 0x202F),
-    *range(0x2060, 0x2070),
-    0xFEFF,
-    *range(0xFFF9, 0xFFFC),
-    *range(0xD800, 0xE000),
-    *range(0xE0000, 0xE0080),
-)
-_VISIBLE: dict[int, str] = {}  # both made when they are first needed: most text is plain
-_IN_JSON: dict[int, str] = {}
+_VISIBLE: dict[int, str] = {}  # made when first needed: most text is plain
 _COLOURS = {"✓": "32", "✗": "31", "⚠": "33", "◐": "36", "●": "31", "○": "2"}
 
 
@@ -42,18 +26,11 @@ class Closed(Exception):
 
 def visible(text: str) -> str:
     """Text for a terminal or a file: whatever could steer one is shown instead."""
-    return text if _is_plain(text) else text.translate(_table(_VISIBLE, _shown))
-
-
-def _is_plain(text: str) -> bool:
-    """True for text in which nothing can be hidden; much of what is printable is found to be so here."""
-    return text.replace("\n", "").isprintable()
-
-
-def _table(of: dict[int, str], write: Callable[[int], str], start: int = 0) -> dict[int, str]:
-    if not of:
-        of |= {c: write(c) for c in _HIDDEN if c >= start}
-    return of
+    if is_plain(text):
+        return text
+    if not _VISIBLE:
+        _VISIBLE.update({c: _shown(c) for c in HIDDEN})
+    return text.translate(_VISIBLE)
 
 
 def _shown(c: int) -> str:
@@ -63,21 +40,6 @@ def _shown(c: int) -> str:
 def one_line(text: str) -> str:
     """Text for a row of a table: its line ends are shown, too."""
     return text.replace("\n", "\\n").replace("\t", " ")
-
-
-def as_json(value: Any, indent: int | None = 2) -> str:
-    """JSON with every control character escaped, those beyond ASCII too."""
-    text = dumps(value, indent)
-    if (text.isascii() and "\x7f" not in text) or _is_plain(text):
-        return text
-    return text.translate(_table(_IN_JSON, _escaped, 0x7F))
-
-
-def _escaped(c: int) -> str:
-    if c < 0x10000:
-        return f"\\u{c:04x}"
-    c -= 0x10000
-    return f"\\u{0xD800 | c >> 10:04x}\\u{0xDC00 | c & 0x3FF:04x}"
 
 
 class Out:
@@ -92,7 +54,11 @@ class Out:
 
     def data(self, value: Any, indent: int | None = 2) -> None:
         """A result as one JSON document."""
-        _write(1, as_json(value, indent) + "\n")
+        _write(1, safe_dumps(value, indent) + "\n")
+
+    def rows(self, rows: list[bytes]) -> None:
+        """A list as one JSON document, its rows rendered by `safe_dumps` already."""
+        _write_bytes(1, b"[\n%b\n]\n" % b",\n".join(rows) if rows else b"[]\n")
 
     def success(self, text: str) -> None:
         if not self.json and not self.quiet:
@@ -106,7 +72,7 @@ class Out:
     def say(self, level: str, text: str) -> None:
         """What the kernel tells on the way: 'notice' or 'warn', on stderr."""
         if self.json:
-            _write(2, as_json({"notice" if level == "notice" else "warning": text}, None) + "\n")
+            _write(2, safe_dumps({"notice" if level == "notice" else "warning": text}, None) + "\n")
         elif not self.quiet:
             mark = "• " if level == "notice" else "" if text.startswith("Skipping") else "⚠ "
             _write(2, visible(mark + text) + "\n")
@@ -116,7 +82,7 @@ class Out:
 
     def problem(self, value: dict[str, Any]) -> None:
         """An error as one line of JSON."""
-        _write(2, as_json(value, None) + "\n")
+        _write(2, safe_dumps(value, None) + "\n")
 
     def _paint(self, text: str) -> str:
         if self.colour:
@@ -126,7 +92,11 @@ class Out:
 
 
 def _write(fd: int, text: str) -> None:
-    data = memoryview(text.encode("utf-8", "backslashreplace"))
+    _write_bytes(fd, text.encode("utf-8", "backslashreplace"))
+
+
+def _write_bytes(fd: int, text: bytes) -> None:
+    data = memoryview(text)
     try:
         while data:
             data = data[os.write(fd, data) :]

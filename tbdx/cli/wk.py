@@ -35,4 +35,5 @@ def query(c: Call) -> None:
         if c.json:
             c.out.data(entity, None)
         else:
-            c.out.text(row(c.kernel.display(entity["id"]), entity))
+            fields = (entity[name] for name in ("priority", "status", "kind", "title"))
+            c.out.text(row(c.kernel.display(entity["id"]), *fields))

@@ -22,6 +22,46 @@ def dumps(value: Any, indent: int | None = None) -> str:
     return _write(value, "\n", " " * indent, ",", ": ")
 
 
+# what could steer a terminal or hide in a text: controls but tab and newline, bidi and zero-width marks, surrogates
+HIDDEN = (
+    *range(0x09),
+    *range(0x0B, 0x20),
+    *range(0x7F, 0xA0),
+    0xAD,
+    0x061C,
+    *range(0x200B, 0x2010),
+    *range(0x2028, 0x202F),
+    *range(0x2060, 0x2070),
+    0xFEFF,
+    *range(0xFFF9, 0xFFFC),
+    *range(0xD800, 0xE000),
+    *range(0xE0000, 0xE0080),
+)
+_ESCAPES: dict[int, str] = {}  # made when first needed: most text is plain
+
+
+def is_plain(text: str) -> bool:
+    """True for text in which nothing can be hidden; much of what is printable is found to be so here."""
+    return text.isprintable() or text.replace("\n", "").isprintable()
+
+
+def safe_dumps(value: Any, indent: int | None = 2) -> str:
+    """`dumps` with every hidden character escaped, those beyond ASCII too."""
+    text = dumps(value, indent)
+    if (text.isascii() and "\x7f" not in text) or is_plain(text):
+        return text
+    if not _ESCAPES:
+        _ESCAPES.update({c: _escaped(c) for c in HIDDEN if c >= 0x7F})
+    return text.translate(_ESCAPES)
+
+
+def _escaped(c: int) -> str:
+    if c < 0x10000:
+        return f"\\u{c:04x}"
+    c -= 0x10000
+    return f"\\u{0xD800 | c >> 10:04x}\\u{0xDC00 | c & 0x3FF:04x}"
+
+
 def _write(value: Any, line: str, step: str, comma: str, colon: str) -> str:
     if isinstance(value, str):
         return quote(value)

@@ -1,5 +1,7 @@
 """What is to be done: pure selections over issues. Every one ends, whatever cycles the dependencies make.
 
+Those of the hot commands take the columns of `core.snapshot` and give places in them.
+
 An edge stands on the blocker: `{type: blocks, target: X}` in B means that X waits for B. An edge to or from an issue
 that is not there blocks nobody.
 """
@@ -14,55 +16,62 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from tbdx.core.snapshot import Columns
+
     Issue = dict[str, Any]
 
 DRAWN = 40  # levels of a tree: commands make ten at most, and a hand-made chain must not take the square of its length
 ICONS = {"open": "○", "in_progress": "◐", "blocked": "●", "deferred": "○", "closed": "✓"}
 
 
-def blockers(issues: Iterable[Issue]) -> dict[str, list[Issue]]:
-    """id -> the issues that block it and are not closed, in the order given."""
-    out: dict[str, list[Issue]] = {}
-    for issue in issues:
-        if issue["status"] != "closed":
-            for edge in issue["dependencies"]:
-                out.setdefault(edge["target"], []).append(issue)
-    return out
+def waiting(at: Columns) -> set[str]:
+    """The ids of what an open issue blocks."""
+    return {
+        target
+        for status, targets in zip(at["status"], at["blocks"], strict=True)
+        if status != "closed"
+        for target in targets
+    }
 
 
-def in_list_order(issues: Iterable[Issue], by: str = "priority") -> list[Issue]:
-    """By priority, or newest first by `created` or `updated`; equal ones by id."""
-    ordered = sorted(issues, key=lambda i: str(i["id"]))
+def in_list_order(at: Columns, which: Iterable[int], by: str = "priority") -> list[int]:
+    """By priority, or newest first by `created` or `updated`; equal ones by id. `which` comes in the order of ids."""
     if by in ("created", "updated"):
-        return sorted(ordered, key=lambda i: str(i[f"{by}_at"]), reverse=True)
-    return sorted(ordered, key=lambda i: int(i["priority"]))
+        return sorted(which, key=at[f"{by}_at"].__getitem__, reverse=True)
+    return sorted(which, key=at["priority"].__getitem__)
 
 
-def ready(issues: list[Issue], *, claimed_by: str = "delegate", now: str | None = None) -> list[Issue]:
+def ready(at: Columns, *, claimed_by: str = "delegate", now: str | None = None) -> list[int]:
     """Open, unclaimed, not on hold, not deferred beyond `now`, and nothing open blocks it.
 
     `claimed_by` is the field that a claim is kept in.
     """
-    waiting = blockers(issues)
+    waits, ids, claimed, hold, until = waiting(at), at["id"], at[claimed_by], at["hold"], at["deferred_until"]
     return in_list_order(
-        i
-        for i in issues
-        if i["status"] == "open"
-        and not i.get(claimed_by)
-        and not i.get("hold")
-        and i["id"] not in waiting
-        and not (now and i.get("deferred_until") and i["deferred_until"] > now)
+        at,
+        [
+            n
+            for n, status in enumerate(at["status"])
+            if status == "open"
+            and not claimed[n]
+            and not hold[n]
+            and ids[n] not in waits
+            and not (now and until[n] and until[n] > now)
+        ],
     )
 
 
-def blocked(issues: list[Issue]) -> list[tuple[Issue, list[Issue]]]:
-    """(issue, its open blockers) for all that wait or say that they do, by priority."""
-    waiting = blockers(issues)
-    return [
-        (i, waiting.get(i["id"], []))
-        for i in in_list_order(issues)
-        if i["status"] != "closed" and (i["status"] == "blocked" or i["id"] in waiting)
-    ]
+def blocked(at: Columns) -> list[tuple[int, list[int]]]:
+    """(issue, its open blockers in the order of ids) for all that wait or say that they do, by priority."""
+    above: dict[str, list[int]] = {}
+    states, blocks = at["status"], at["blocks"]
+    for n, targets in enumerate(blocks):
+        if targets and states[n] != "closed":
+            for target in targets:
+                above.setdefault(target, []).append(n)
+    ids = at["id"]
+    found = [n for n, s in enumerate(states) if s != "closed" and (s == "blocked" or ids[n] in above)]
+    return [(n, above.get(ids[n], [])) for n in in_list_order(at, found)]
 
 
 def stale(issues: Iterable[Issue], now_ms: int, days: int, statuses: Iterable[str]) -> list[tuple[Issue, int]]:
@@ -85,45 +94,45 @@ SEARCHED = ("title", "description", "notes", "labels", "id")
 
 
 def search(
-    issues: Iterable[Issue],
-    query: str,
-    display: Callable[[str], str],
-    *,
-    fields: Iterable[str] = SEARCHED,
-    exact_case: bool = False,
-) -> list[tuple[Issue, str, str]]:
+    at: Columns, query: str, *, status: str | None = None, fields: Iterable[str] = SEARCHED, exact_case: bool = False
+) -> list[tuple[int, str, str]]:
     """(issue, field, what matched) for the first field of each issue that holds the query."""
     wanted = query if exact_case else query.lower()
-
-    def has(text: str) -> int:
-        return (text if exact_case else text.lower()).find(wanted)
-
     chosen = [f for f in SEARCHED if f in set(fields)]
+    texts = at["text"] if exact_case else [text.lower() for text in at["text"]]
+    hits = {n for n, text in enumerate(texts) if wanted in text}
+    if "id" in chosen:
+        hits.update([n for n, shown in enumerate(at["shown"]) if _is_named(shown, query.lower())])
     out = []
-    for issue in issues:
-        for field in chosen:
-            found = _found(issue, field, has, wanted, len(query), display)
-            if found is not None:
-                out.append((issue, field, found))
-                break
+    for n in sorted(hits):
+        if not status or at["status"][n] == status:
+            parts, lowered = at["text"][n].split("\0"), texts[n].split("\0")
+            for field in chosen:
+                found = _found(field, parts, lowered, wanted, len(query))
+                if field == "id" and _is_named(at["shown"][n], query.lower()):
+                    found = at["shown"][n]
+                if found is not None:
+                    out.append((n, field, found))
+                    break
     return out
 
 
-def _found(
-    issue: Issue, field: str, has: Callable[[str], int], wanted: str, size: int, display: Callable[[str], str]
-) -> str | None:
+def _is_named(shown: str, wanted: str) -> bool:
+    return shown.lower().startswith(wanted) if "-" in wanted else wanted in (shown.partition("-")[2] or shown)
+
+
+def _found(field: str, parts: list[str], lowered: list[str], wanted: str, size: int) -> str | None:
+    """What matches in a field's texts; `parts` are title, description, notes and labels, `lowered` what is searched."""
     if field == "labels":
-        return next((f"label: {label}" for label in issue["labels"] if has(label) >= 0), None)
+        pairs = zip(parts[3:], lowered[3:], strict=True)
+        return next((f"label: {label}" for label, text in pairs if wanted in text), None)
     if field == "id":
-        shown = display(issue["id"])
-        short = shown.partition("-")[2] or shown
-        hit = shown.lower().startswith(wanted.lower()) if "-" in wanted else wanted.lower() in short
-        return shown if hit else None
-    text = issue.get(field) or ""
-    at = has(text)
-    if at < 0:
         return None
-    return text if field == "title" else snippet(text, at, size)
+    which = SEARCHED.index(field)
+    start = lowered[which].find(wanted)
+    if start < 0:
+        return None
+    return parts[which] if field == "title" else snippet(parts[which], start, size)
 
 
 def snippet(text: str, at: int, size: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tbdx.core import health, views
 from tbdx.core.health import Check, Finding, Tracker, row
+from tbdx.core.snapshot import of as columns_of
 from tbdx.errors import TbdxError
 from tbdx.kernel import Kernel, checkup
 from tbdx.kernel.scene import Scene, gather
@@ -43,14 +44,15 @@ def examine(k: Kernel) -> dict[str, Any]:
         return [row(n, find(s), path=at.format(**words), message=fine.format(**words)) for n, find, at, fine in table]
 
     checks, own = rows(CHECKS), rows(OWN)
+    at = columns_of(issues, str)
     claim = "delegate" if s.stamp == settings.NEWEST else "assignee"
     return {
         "statusInfo": {"gitBranch": s.user_branch, "worktreeHealthy": s.worktree == "valid"},
         "statsInfo": {
             "total": len(issues),
-            "ready": len(views.ready(issues, claimed_by=claim)),
+            "ready": len(views.ready(at, claimed_by=claim)),
             "inProgress": sum(i["status"] == "in_progress" for i in issues),
-            "blocked": len(views.blocked(issues)),
+            "blocked": len(views.blocked(at)),
             "open": sum(i["status"] == "open" for i in issues),
             "remoteTotal": s.remote_total,
         },

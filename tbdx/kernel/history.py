@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tbdx.core import codec, merge, views
 from tbdx.core.diff import compare
+from tbdx.core.snapshot import of as columns_of
 from tbdx.errors import BadFile, Invalid, TbdxError, Usage
 from tbdx.kernel import Kernel
 
@@ -59,7 +60,8 @@ def _selector(k: Kernel, o: Mapping[str, Any], since: str, tip: str) -> Any:
     newly_ready: set[str] = set()
     if o["ready"]:
         now = k.now()
-        ready = [{i["id"] for i in views.ready(list(_issues(k, c, None).values()), now=now)} for c in (since, tip)]
+        states = [columns_of(_issues(k, commit, None).values(), str) for commit in (since, tip)]
+        ready = [{at["id"][n] for n in views.ready(at, now=now)} for at in states]
         newly_ready = ready[1] - ready[0]
 
     def state(issue: Issue | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tbdx.core.ids import is_internal
 from tbdx.errors import Invalid
 from tbdx.kernel import Kernel
+from tbdx.kernel.snapshot import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,8 +165,8 @@ def dependencies(k: Kernel, text: str) -> dict[str, list[str]]:
     """{blocks, blockedBy} as display ids."""
     internal = k.need(text)
     issue = k.read(internal)[0]
-    above = [i["id"] for i in k.issues() if any(d["target"] == internal for d in i["dependencies"])]
+    at = load(k)
     return {
         "blocks": [k.display(d["target"]) for d in issue["dependencies"]],
-        "blockedBy": [k.display(x) for x in above],
+        "blockedBy": [shown for shown, targets in zip(at["shown"], at["blocks"], strict=True) if internal in targets],
     }

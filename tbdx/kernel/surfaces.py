@@ -13,6 +13,7 @@ import stat
 
 from tbdx.core import guide, views
 from tbdx.core.codec import LARGEST
+from tbdx.core.snapshot import of as columns_of
 from tbdx.errors import BadFile, Disk, Invalid, NotFound, NotInitialized, TbdxError
 from tbdx.kernel import Kernel
 from tbdx.kernel import setup as beginning
@@ -64,12 +65,13 @@ def state(k: Kernel) -> dict[str, Any] | None:
         return None
     issues, bad = entities.scan(k.repo)
     claimed_by = "delegate" if k.config.keeps_new_keys else "assignee"
-    ready = views.ready(issues, claimed_by=claimed_by, now=k.now())
-    shown = [text for text in (k.display(i["id"]) for i in ready) if _PLAIN_ID.fullmatch(text)]
+    at = columns_of(issues, str)
+    ready = views.ready(at, claimed_by=claimed_by, now=k.now())
+    shown = [text for text in (k.display(at["id"][n]) for n in ready) if _PLAIN_ID.fullmatch(text)]
     return {
         "ready": len(ready),
         "inProgress": sum(i["status"] == "in_progress" for i in issues),
-        "blocked": len(views.blocked(issues)),
+        "blocked": len(views.blocked(at)),
         "unreadable": len(bad),
         "next": shown[:NEXT],
     }

@@ -52,13 +52,18 @@ def read(repo: Repo, internal: str) -> tuple[dict[str, Any], str]:
         raise e.at(path)
 
 
+def parsed(path: str) -> dict[str, Any]:
+    """The entity in a file, whose name must be its id. Raises FileNotFoundError, BadFile, Disk."""
+    return codec.parse(codec.decode(files.read(path)), os.path.basename(path)[:-3])
+
+
 def scan(repo: Repo, kind: str = "issue") -> tuple[list[dict[str, Any]], list[BadFile]]:
     """(every good issue in file-name order, a complaint for each file that is not one)."""
     base, issues, bad = folder(repo, kind), [], []
     for name in listing(repo, kind):
         path = f"{base}/{name}"
         try:
-            issues.append(codec.parse(codec.decode(files.read(path)), name[:-3]))
+            issues.append(parsed(path))
         except FileNotFoundError:
             continue  # gone between the listing and the look
         except BadFile as e:
@@ -77,7 +82,12 @@ def listing(repo: Repo, kind: str = "issue") -> list[str]:
         return []
     except OSError as e:
         raise Disk(f"cannot list {folder(repo, kind)}: {e.strerror}")
-    return sorted(n for n in names if n.endswith(".md") and n[: len(prefix) + 1] == prefix + "-")
+    return sorted(n for n in names if is_entity(n, prefix))
+
+
+def is_entity(name: str, prefix: str = "is") -> bool:
+    """True for the name of an entity's file."""
+    return name.endswith(".md") and name.startswith(prefix + "-")
 
 
 def write(repo: Repo, internal: str, text: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 
 from tbdx.core.codec import LARGEST
 from tbdx.errors import BadFile, Disk
@@ -69,7 +70,7 @@ def write(path: str, data: bytes, *, scratch: str | None = None, durable: bool =
         if durable:
             sync_folder(folder)
     except OSError as e:
-        _discard(temporary)
+        discard(temporary)
         raise Disk(f"cannot write {path}: {e.strerror}", hint=hint_for(e))
 
 
@@ -93,7 +94,7 @@ def create(path: str, data: bytes, *, scratch: str) -> bool:
     except OSError as e:
         raise Disk(f"cannot write {path}: {e.strerror}", hint=hint_for(e))
     finally:
-        _discard(temporary)
+        discard(temporary)
 
 
 def write_new(path: str, data: bytes, durable: bool = True) -> None:
@@ -109,9 +110,11 @@ def write_new(path: str, data: bytes, durable: bool = True) -> None:
         os.close(fd)
 
 
-def _discard(path: str) -> None:
+def discard(path: str, *, older_than_s: float = 0) -> None:
+    """Delete a temporary file, if it is there and can be."""
     try:
-        os.unlink(path)
+        if not older_than_s or time.time() - os.lstat(path).st_mtime > older_than_s:
+            os.unlink(path)
     except OSError:
         return
 

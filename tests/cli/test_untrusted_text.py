@@ -14,8 +14,9 @@ import pytest
 import tbdx
 from conftest import Clone, Result, git
 from damage import put_issue, ulid
-from tbdx.cli.output import as_json, visible
+from tbdx.cli.output import visible
 from tbdx.cli.table import COMMANDS
+from tbdx.core.jsontext import safe_dumps
 
 HIDDEN = [
     *(c for c in range(0x20) if c not in (0x09, 0x0A)),
@@ -280,7 +281,7 @@ def test_a_branch_and_a_folder_of_any_name_are_shown(bare_git: Clone, tmp_path: 
 def test_visible_and_json_know_every_hidden_character() -> None:
     for c in RAW:
         assert visible(f"a{c}b").startswith("a\\") and not RAW.intersection(visible(f"é{c}\n"))
-        text = as_json({"k" + c: [c]})
+        text = safe_dumps({"k" + c: [c]})
         assert not RAW.intersection(text) and json.loads(text) == {"k" + c: [c]}
     assert visible("é 漢 😀\n\t✓") == "é 漢 😀\n\t✓"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tbdx.core import views
+from tbdx.core import snapshot, views
 
 Issue = dict[str, Any]
 
@@ -18,20 +18,35 @@ def made(name: str, *, blocks: str = "", **fields: Any) -> Issue:
     return base | {"dependencies": [{"type": "blocks", "target": t} for t in blocks]} | fields
 
 
+def listed(issues: list[Issue], by: str = "priority") -> str:
+    at = snapshot.of(issues, str)
+    return "".join(at["id"][n] for n in views.in_list_order(at, range(len(issues)), by))
+
+
+def ready(issues: list[Issue], **more: Any) -> str:
+    at = snapshot.of(issues, str)
+    return "".join(at["id"][n] for n in views.ready(at, **more))
+
+
+def blocked(issues: list[Issue]) -> list[tuple[str, str]]:
+    at = snapshot.of(issues, str)
+    return [(at["id"][n], "".join(at["id"][b] for b in above)) for n, above in views.blocked(at)]
+
+
 def names(issues: Any) -> str:
     return "".join(i["id"] for i in issues)
 
 
 def test_issues_stand_by_priority_then_id() -> None:
     issues = [made("c"), made("b", priority=0), made("a")]
-    assert names(views.in_list_order(issues)) == "bac"
-    assert names(views.in_list_order(issues, "no such order")) == "bac"
+    assert listed(issues) == "bac"
+    assert listed(issues, "no such order") == "bac"
 
 
 @pytest.mark.parametrize("by", ["created", "updated"])
 def test_issues_stand_newest_first_then_by_id(by: str) -> None:
     old, new = ({f"{by}_at": f"2025-01-0{n}T00:00:00.000Z"} for n in (1, 2))
-    assert names(views.in_list_order([made("b", **old), made("c", **new), made("a", **old)], by)) == "cab"
+    assert listed([made("b", **old), made("c", **new), made("a", **old)], by) == "cab"
 
 
 def test_ready_is_open_unclaimed_unheld_undeferred_and_unblocked() -> None:
@@ -51,19 +66,19 @@ def test_ready_is_open_unclaimed_unheld_undeferred_and_unblocked() -> None:
         made("l"),
         made("m", blocks="?"),
     ]
-    assert names(views.ready(issues, now=now)) == "afghlm"
-    assert names(views.ready(issues)) == "aefghlm"
-    assert names(views.ready(issues, claimed_by="assignee", now=now)) == "acfhlm"
+    assert ready(issues, now=now) == "afghlm"
+    assert ready(issues) == "aefghlm"
+    assert ready(issues, claimed_by="assignee", now=now) == "acfhlm"
 
 
 def test_blocked_is_what_says_so_or_has_an_open_blocker() -> None:
     issues = [made("a", blocks="bc"), made("b"), made("c", status="closed"), made("d", status="blocked"), made("e")]
-    assert [(i["id"], names(above)) for i, above in views.blocked(issues)] == [("b", "a"), ("d", "")]
+    assert blocked(issues) == [("b", "a"), ("d", "")]
 
 
 def test_a_ring_of_blockers_ends_and_blocks_its_members() -> None:
     issues = [made("a", blocks="b"), made("b", blocks="a"), made("s", blocks="s"), made("x")]
-    assert names(views.ready(issues)) == "x" and len(views.blocked(issues)) == 3
+    assert ready(issues) == "x" and len(blocked(issues)) == 3
 
 
 def test_stale_counts_whole_days_and_the_longest_comes_first() -> None:
@@ -100,8 +115,10 @@ def search(query: str, **more: Any) -> list[tuple[str, str, str]]:
         made("a", title="Alpha beta", description="x" * 30 + "Needle\n" + "y" * 60, labels=["Beta"]),
         made("b", notes="the needle"),
     ]
-    found = views.search(issues, query, lambda i: {"a": "test-1ab2", "b": "test-zz"}[i], **more)
-    return [(i["id"], field, match) for i, field, match in found]
+    at = snapshot.columns()
+    for issue in issues:
+        snapshot.put(at, snapshot.cells(issue, lambda i: {"a": "test-1ab2", "b": "test-zz"}[i]))
+    return [(at["id"][n], field, match) for n, field, match in views.search(at, query, **more)]
 
 
 def test_a_search_gives_the_first_field_that_holds_it() -> None:

@@ -1,0 +1,146 @@
+"""The snapshot of all issues, kept in one file of checked sections under `.git/tbdx/cache/`.
+
+It is derived and never needed: what cannot be read, or does not fit, counts as absent, and what cannot be written is
+not. Each issue is trusted only while its file's inode, size and change time are those that were seen before the file
+was read; and a file that had changed just then is not trusted at all, as its next change might show the same time.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import struct
+import sys
+import time
+from zlib import crc32
+
+from tbdx.errors import Disk
+from tbdx.store import files
+from tbdx.store.entities import folder, is_entity
+from tbdx.store.layout import Repo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+SETTLED_NS = 20_000_000  # a change time may stand still that long: ticks of the kernel's clock
+STAT = 24  # bytes kept for each file
+UNKNOWN = bytes(STAT)
+_MAGIC = b"tbdx cache 1 %x %x\n" % (sys.hexversion, marshal.version)
+_HEAD = len(_MAGIC) + 8
+_TABLE = 4096  # bytes kept for the head and the table of the sections
+
+
+class Seen:
+    """The issue files of one moment: `names` as the system lists them, `stats` with STAT bytes for each."""
+
+    def __init__(self, at_ns: int, names: list[str], stats: bytes) -> None:
+        self.at_ns, self.names, self.stats = at_ns, names, stats
+
+    def settled(self) -> bytes:
+        """The stats to keep: those of a file that had changed just then are ones that no look will find."""
+        limit = self.at_ns - SETTLED_NS
+        rows = struct.iter_unpack("3Q", self.stats)
+        return b"".join([struct.pack("3Q", *row) if row[2] < limit else UNKNOWN for row in rows])
+
+
+def by_name(names: list[str], stats: bytes) -> dict[str, bytes]:
+    return {name: stats[n * STAT : n * STAT + STAT] for n, name in enumerate(names)}
+
+
+def scan(repo: Repo) -> Seen:
+    """Look at every issue file. Raises Disk."""
+    names: list[str] = []
+    numbers: list[int] = []
+    at_ns = time.time_ns()
+    try:
+        fd = os.open(folder(repo), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with os.scandir(fd) as entries:  # by its descriptor: the looks below then need no path
+                for entry in entries:
+                    if is_entity(entry.name):
+                        try:
+                            status = entry.stat(follow_symlinks=False)
+                        except FileNotFoundError:
+                            continue  # gone between the listing and the look
+                        names.append(entry.name)
+                        numbers += (status.st_ino, status.st_size, status.st_ctime_ns)
+        finally:
+            os.close(fd)
+    except FileNotFoundError:
+        names, numbers = [], []
+    except OSError as e:
+        raise Disk(f"cannot list {folder(repo)}: {e.strerror}")
+    return Seen(at_ns, names, struct.pack(f"{len(numbers)}Q", *numbers))
+
+
+class Kept:
+    """A cache file that is open, and its sections as (offset, bytes, checksum)."""
+
+    def __init__(self, fd: int, table: dict[str, tuple[int, int, int]]) -> None:
+        self.fd, self.table = fd, table
+
+    def get(self, section: str) -> Any:
+        """A section's value, bytes as they are. Raises ValueError for a damaged one."""
+        start, size, check = self.table[section]
+        data = os.pread(self.fd, size, start)
+        if len(data) != size or crc32(data) != check:
+            raise ValueError(section)
+        return marshal.loads(data)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+def path_of(repo: Repo) -> str:
+    return f"{repo.own}/cache/issues"
+
+
+def opened(repo: Repo) -> Kept | None:
+    """The cache file, None where there is none that can be used."""
+    try:
+        fd = os.open(path_of(repo), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        head = os.pread(fd, _TABLE, 0)
+        size, check = struct.unpack("II", head[len(_MAGIC) : _HEAD])
+        table = head[_HEAD : _HEAD + size]
+        if head.startswith(_MAGIC) and crc32(table) == check:
+            return Kept(fd, marshal.loads(table))
+    except (OSError, ValueError, struct.error):
+        pass
+    os.close(fd)
+    return None
+
+
+def write(repo: Repo, sections: Iterable[tuple[str, Any]]) -> None:
+    """Replace the cache file. The sections are taken one by one, so that only one is held as bytes."""
+    path = path_of(repo)
+    temporary = f"{path}.new"
+    try:
+        files.make_folder(os.path.dirname(path))
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    except FileExistsError:  # another process is at it, or was killed there
+        files.discard(temporary, older_than_s=60)
+        return
+    except (OSError, Disk):
+        return
+    try:
+        table: dict[str, tuple[int, int, int]] = {}
+        at = _TABLE
+        for name, value in sections:
+            data = marshal.dumps(value)
+            table[name] = at, len(data), crc32(data)
+            os.pwrite(fd, data, at)
+            at += len(data)
+        head = marshal.dumps(table)
+        os.pwrite(fd, _MAGIC + struct.pack("II", len(head), crc32(head)) + head, 0)
+        os.replace(temporary, path)
+    except BaseException as e:
+        files.discard(temporary)
+        if not isinstance(e, OSError):
+            raise
+    finally:
+        os.close(fd)
