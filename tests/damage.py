@@ -45,10 +45,12 @@ def put_issue(repo: Clone, n: int, title: str = "by hand", **fields: Any) -> str
 
 
 def snapshot(*roots: Path) -> dict[str, bytes | str]:
-    """Every file below the roots with its bytes, links and other things by what they are."""
+    """Every file below the roots with its bytes, links and other things by what they are; the cache is left out."""
     out: dict[str, bytes | str] = {}
     for root in roots:
         for folder, folders, names in os.walk(root):
+            if folder.endswith("/.git/tbdx"):
+                folders[:] = [name for name in folders if name != "cache"]
             for name in (*names, *folders):
                 path = os.path.join(folder, name)
                 mode = os.lstat(path).st_mode

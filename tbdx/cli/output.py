@@ -29,7 +29,7 @@ def visible(text: str) -> str:
     if is_plain(text):
         return text
     if not _VISIBLE:
-        _VISIBLE.update({c: _shown(c) for c in HIDDEN})
+        _VISIBLE.update({c: _shown(c) for some in HIDDEN for c in some})
     return text.translate(_VISIBLE)
 
 

@@ -24,18 +24,18 @@ def dumps(value: Any, indent: int | None = None) -> str:
 
 # what could steer a terminal or hide in a text: controls but tab and newline, bidi and zero-width marks, surrogates
 HIDDEN = (
-    *range(0x09),
-    *range(0x0B, 0x20),
-    *range(0x7F, 0xA0),
-    0xAD,
-    0x061C,
-    *range(0x200B, 0x2010),
-    *range(0x2028, 0x202F),
-    *range(0x2060, 0x2070),
-    0xFEFF,
-    *range(0xFFF9, 0xFFFC),
-    *range(0xD800, 0xE000),
-    *range(0xE0000, 0xE0080),
+    range(0x09),
+    range(0x0B, 0x20),
+    range(0x7F, 0xA0),
+    range(0xAD, 0xAE),
+    range(0x061C, 0x061D),
+    range(0x200B, 0x2010),
+    range(0x2028, 0x202F),
+    range(0x2060, 0x2070),
+    range(0xFEFF, 0xFF00),
+    range(0xFFF9, 0xFFFC),
+    range(0xD800, 0xE000),
+    range(0xE0000, 0xE0080),
 )
 _ESCAPES: dict[int, str] = {}  # made when first needed: most text is plain
 
@@ -51,7 +51,7 @@ def safe_dumps(value: Any, indent: int | None = 2) -> str:
     if (text.isascii() and "\x7f" not in text) or is_plain(text):
         return text
     if not _ESCAPES:
-        _ESCAPES.update({c: _escaped(c) for c in HIDDEN if c >= 0x7F})
+        _ESCAPES.update({c: _escaped(c) for some in HIDDEN for c in some if c >= 0x7F})
     return text.translate(_ESCAPES)
 
 

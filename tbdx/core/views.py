@@ -97,42 +97,42 @@ def search(
     at: Columns, query: str, *, status: str | None = None, fields: Iterable[str] = SEARCHED, exact_case: bool = False
 ) -> list[tuple[int, str, str]]:
     """(issue, field, what matched) for the first field of each issue that holds the query."""
-    wanted = query if exact_case else query.lower()
-    chosen = [f for f in SEARCHED if f in set(fields)]
+    wanted, chosen = query if exact_case else query.lower(), set(fields)
     texts = at["text"] if exact_case else [text.lower() for text in at["text"]]
-    hits = {n for n, text in enumerate(texts) if wanted in text}
-    if "id" in chosen:
-        hits.update([n for n, shown in enumerate(at["shown"]) if _is_named(shown, query.lower())])
-    out = []
-    for n in sorted(hits):
-        if not status or at["status"][n] == status:
-            parts, lowered = at["text"][n].split("\0"), texts[n].split("\0")
-            for field in chosen:
-                found = _found(field, parts, lowered, wanted, len(query))
-                if field == "id" and _is_named(at["shown"][n], query.lower()):
-                    found = at["shown"][n]
-                if found is not None:
-                    out.append((n, field, found))
-                    break
+    found = {n: _first(text, wanted, chosen) for n, text in enumerate(texts) if wanted in text}
+    states, out = at["status"], []
+    named = set(_named(at["shown"], query.lower())) if "id" in chosen else set()
+    for n in sorted(named.union(found)):
+        field, start = found.get(n) or (-1, 0)
+        if status and states[n] != status:
+            continue
+        if field >= 0:
+            text = at["text"][n].split("\0")[field]
+            name = SEARCHED[min(field, 3)]
+            shown = text if field == 0 else snippet(text, start, len(query)) if field < 3 else f"label: {text}"
+            out.append((n, name, shown))
+        elif n in named:
+            out.append((n, "id", at["shown"][n]))
     return out
 
 
-def _is_named(shown: str, wanted: str) -> bool:
-    return shown.lower().startswith(wanted) if "-" in wanted else wanted in (shown.partition("-")[2] or shown)
+def _first(text: str, wanted: str, chosen: set[str]) -> tuple[int, int]:
+    """(which of the texts that NULs divide, where in it) the first hit in a chosen field is; (-1, 0) for none."""
+    at = text.find(wanted)
+    while at >= 0:
+        which = text.count("\0", 0, at)
+        if SEARCHED[min(which, 3)] in chosen:
+            return which, at - text.rfind("\0", 0, at) - 1
+        after = text.find("\0", at)
+        at = text.find(wanted, after) if after >= 0 else -1
+    return -1, 0
 
 
-def _found(field: str, parts: list[str], lowered: list[str], wanted: str, size: int) -> str | None:
-    """What matches in a field's texts; `parts` are title, description, notes and labels, `lowered` what is searched."""
-    if field == "labels":
-        pairs = zip(parts[3:], lowered[3:], strict=True)
-        return next((f"label: {label}" for label, text in pairs if wanted in text), None)
-    if field == "id":
-        return None
-    which = SEARCHED.index(field)
-    start = lowered[which].find(wanted)
-    if start < 0:
-        return None
-    return parts[which] if field == "title" else snippet(parts[which], start, size)
+def _named(shown: list[str], wanted: str) -> list[int]:
+    """The issues whose id begins with what is wanted, or whose short id holds it."""
+    if "-" in wanted:
+        return [n for n, text in enumerate(shown) if text.startswith(wanted)]
+    return [n for n, text in enumerate(shown) if wanted in text and wanted in (text.partition("-")[2] or text)]
 
 
 def snippet(text: str, at: int, size: int) -> str:

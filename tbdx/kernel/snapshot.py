@@ -6,8 +6,6 @@ command; when they are many, the cache is written anew.
 
 from __future__ import annotations
 
-import gc
-
 from tbdx.core import names, snapshot
 from tbdx.core.snapshot import GROUPS
 from tbdx.errors import BadFile, Disk
@@ -26,16 +24,7 @@ MANY = 64  # changed issues from which on writing the cache costs less than read
 def load(k: Kernel, *groups: str) -> Columns:
     """The columns of some groups, `hot` always among them, for every good issue; each bad file is said once."""
     k.open()
-    collecting = gc.isenabled()
-    gc.disable()  # there are no cycles in plain values, and looking for them among so many takes a third of the time
-    try:
-        return _load(k, ("hot", *groups))
-    finally:
-        if collecting:
-            gc.enable()
-
-
-def _load(k: Kernel, groups: tuple[str, ...]) -> Columns:
+    groups = ("hot", *groups)
     seen = cache.scan(k.repo)
     kept = cache.opened(k.repo)
     if kept is not None:
@@ -47,7 +36,7 @@ def _load(k: Kernel, groups: tuple[str, ...]) -> Columns:
             kept.close()
         if made is not None:
             return made
-    return _anew(k, seen, snapshot.columns(), seen.names, {}, groups)
+    return _anew(k, seen, snapshot.columns(), list(filter(entities.is_entity, seen.names)), {}, groups)
 
 
 def _from_cache(k: Kernel, kept: cache.Kept, seen: cache.Seen, groups: tuple[str, ...]) -> Columns | None:
@@ -55,14 +44,14 @@ def _from_cache(k: Kernel, kept: cache.Kept, seen: cache.Seen, groups: tuple[str
     prefix, ids, unnamed = kept.get("names")
     if prefix != k.config.prefix or not _still_named(ids, k.names.data, unnamed):
         return None
-    listed, stats = kept.get("files")
     bad: Bad = kept.get("bad")
     changed: list[str] = []
     gone: list[str] = []
-    if stats != seen.stats or listed != seen.names:
+    if not seen.is_as(kept.bytes("files")):
+        listed, stats = kept.get("files")
         before, now = cache.by_name(listed, stats), cache.by_name(seen.names, seen.stats)
-        changed = [name for name, status in now.items() if before.get(name) != status]
-        gone = [name for name in before if name not in now]
+        changed = [name for name, status in now.items() if before.get(name) != status and entities.is_entity(name)]
+        gone = [name for name in before if name not in now and entities.is_entity(name)]
     many = len(changed) + len(gone) > MANY
     at: Columns = {}
     for group in GROUPS if many else groups:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import marshal
 import os
-import struct
 import sys
 import time
 from zlib import crc32
 
 from tbdx.errors import Disk
 from tbdx.store import files
-from tbdx.store.entities import folder, is_entity
+from tbdx.store.entities import folder
 from tbdx.store.layout import Repo
 
 TYPE_CHECKING = False
@@ -25,54 +24,55 @@ if TYPE_CHECKING:
     from typing import Any
 
 SETTLED_NS = 20_000_000  # a change time may stand still that long: ticks of the kernel's clock
-STAT = 24  # bytes kept for each file
-UNKNOWN = bytes(STAT)
+_FIRM = 2  # the marshal version that writes equal values as equal bytes
 _MAGIC = b"tbdx cache 1 %x %x\n" % (sys.hexversion, marshal.version)
-_HEAD = len(_MAGIC) + 8
+_HEAD = len(_MAGIC) + 4
 _TABLE = 4096  # bytes kept for the head and the table of the sections
 
 
 class Seen:
-    """The issue files of one moment: `names` as the system lists them, `stats` with STAT bytes for each."""
+    """The issue files of one moment, as the system lists them: names; inodes, sizes and change times in ns."""
 
-    def __init__(self, at_ns: int, names: list[str], stats: bytes) -> None:
+    def __init__(self, at_ns: int, names: list[str], stats: list[int]) -> None:
         self.at_ns, self.names, self.stats = at_ns, names, stats
 
-    def settled(self) -> bytes:
-        """The stats to keep: those of a file that had changed just then are ones that no look will find."""
+    def settled(self) -> list[int]:
+        """The stats to keep: a file that had changed just then gets a change time that no look will find."""
         limit = self.at_ns - SETTLED_NS
-        rows = struct.iter_unpack("3Q", self.stats)
-        return b"".join([struct.pack("3Q", *row) if row[2] < limit else UNKNOWN for row in rows])
+        return [n if place % 3 < 2 or n < limit else 0 for place, n in enumerate(self.stats)]
+
+    def is_as(self, files: bytes) -> bool:
+        """Whether nothing has changed since `files`, the section of that name, was written."""
+        return marshal.dumps((self.names, self.stats), _FIRM) == files
 
 
-def by_name(names: list[str], stats: bytes) -> dict[str, bytes]:
-    return {name: stats[n * STAT : n * STAT + STAT] for n, name in enumerate(names)}
+def by_name(names: list[str], stats: list[int]) -> dict[str, tuple[int, int, int]]:
+    return dict(zip(names, zip(stats[::3], stats[1::3], stats[2::3], strict=True), strict=True))
 
 
 def scan(repo: Repo) -> Seen:
     """Look at every issue file. Raises Disk."""
     names: list[str] = []
-    numbers: list[int] = []
+    stats: list[int] = []
     at_ns = time.time_ns()
     try:
         fd = os.open(folder(repo), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with os.scandir(fd) as entries:  # by its descriptor: the looks below then need no path
+            with os.scandir(fd) as entries:  # by its descriptor: the looks then need no path
                 for entry in entries:
-                    if is_entity(entry.name):
-                        try:
-                            status = entry.stat(follow_symlinks=False)
-                        except FileNotFoundError:
-                            continue  # gone between the listing and the look
-                        names.append(entry.name)
-                        numbers += (status.st_ino, status.st_size, status.st_ctime_ns)
+                    try:
+                        status = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue  # gone between the listing and the look
+                    names.append(entry.name)
+                    stats += (status.st_ino, status.st_size, status.st_ctime_ns)
         finally:
             os.close(fd)
     except FileNotFoundError:
-        names, numbers = [], []
+        return Seen(at_ns, [], [])
     except OSError as e:
         raise Disk(f"cannot list {folder(repo)}: {e.strerror}")
-    return Seen(at_ns, names, struct.pack(f"{len(numbers)}Q", *numbers))
+    return Seen(at_ns, names, stats)
 
 
 class Kept:
@@ -81,13 +81,16 @@ class Kept:
     def __init__(self, fd: int, table: dict[str, tuple[int, int, int]]) -> None:
         self.fd, self.table = fd, table
 
-    def get(self, section: str) -> Any:
-        """A section's value, bytes as they are. Raises ValueError for a damaged one."""
+    def bytes(self, section: str) -> bytes:
+        """A section as it was written. Raises ValueError for a damaged one."""
         start, size, check = self.table[section]
         data = os.pread(self.fd, size, start)
         if len(data) != size or crc32(data) != check:
             raise ValueError(section)
-        return marshal.loads(data)
+        return data
+
+    def get(self, section: str) -> Any:
+        return marshal.loads(self.bytes(section))
 
     def close(self) -> None:
         os.close(self.fd)
@@ -105,11 +108,10 @@ def opened(repo: Repo) -> Kept | None:
         return None
     try:
         head = os.pread(fd, _TABLE, 0)
-        size, check = struct.unpack("II", head[len(_MAGIC) : _HEAD])
-        table = head[_HEAD : _HEAD + size]
+        table, check = head[_HEAD:], int.from_bytes(head[len(_MAGIC) : _HEAD], "big")
         if head.startswith(_MAGIC) and crc32(table) == check:
             return Kept(fd, marshal.loads(table))
-    except (OSError, ValueError, struct.error):
+    except (OSError, ValueError):
         pass
     os.close(fd)
     return None
@@ -131,12 +133,12 @@ def write(repo: Repo, sections: Iterable[tuple[str, Any]]) -> None:
         table: dict[str, tuple[int, int, int]] = {}
         at = _TABLE
         for name, value in sections:
-            data = marshal.dumps(value)
+            data = marshal.dumps(value, _FIRM if name == "files" else marshal.version)
             table[name] = at, len(data), crc32(data)
             os.pwrite(fd, data, at)
             at += len(data)
-        head = marshal.dumps(table)
-        os.pwrite(fd, _MAGIC + struct.pack("II", len(head), crc32(head)) + head, 0)
+        head = marshal.dumps(table).ljust(_TABLE - _HEAD, b"\0")
+        os.pwrite(fd, _MAGIC + crc32(head).to_bytes(4, "big") + head, 0)
         os.replace(temporary, path)
     except BaseException as e:
         files.discard(temporary)
