@@ -160,6 +160,8 @@ class Player:
 def play(clones: tuple[Clone, Clone], monkeypatch: pytest.MonkeyPatch, seed: int, steps: int) -> None:
     chance = random.Random(seed)
     player = Player(clones, chance)
+    for repo in clones:
+        repo.run("list")  # makes the hidden worktree of a fresh clone, and says so
     for n in range(steps):
         monkeypatch.setattr(snapshot, "MANY", chance.choice([0, 2, 64]))
         for _ in range(chance.randrange(1, 4)):
@@ -228,6 +230,24 @@ def test_a_change_in_the_tick_of_the_look_is_seen(repo: Clone) -> None:
         with path.open("r+") as f:  # no new inode, the same size, perhaps the same change time
             f.write(path.read_text().replace(repo.json("list")[0]["title"], title))
         assert repo.json("list")[0]["title"] == title
+
+
+def test_a_file_that_changed_just_before_the_look_is_not_trusted() -> None:
+    ms = 1_000_000
+    seen = cache.Seen(1000 * ms, ["a", "b", "c"], [1, 5, 970 * ms, 2, 5, 981 * ms, 3, 5, 2000 * ms])
+    assert seen.settled() == [1, 5, 970 * ms, 2, 5, 0, 3, 5, 0]
+
+
+def test_a_parent_that_gets_its_short_id_later_is_shown_by_it(ten: Clone) -> None:
+    parent = "01hf7yat000000000000001234"
+    path = ten.file(ten.json("list")[3]["id"])
+    path.write_text(path.read_text().replace("labels:", f"parent_id: is-{parent}\nlabels:", 1))
+    settle()
+    cache_of(ten).unlink()
+    assert [row["parentId"] for row in ten.json("list") if "parentId" in row] == [f"is-{parent}"]
+    ids = ten.data / "mappings/ids.yml"
+    ids.write_text("".join(sorted([*ids.read_text().splitlines(keepends=True), f"aaaa: {parent}\n"])))
+    assert [row["parentId"] for row in ten.json("list") if "parentId" in row] == ["test-aaaa"]
 
 
 @pytest.mark.parametrize("seed", range(4))
