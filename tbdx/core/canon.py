@@ -21,6 +21,11 @@ _NOT_AT_START = ("---", "...", "\ufeff")
 _MAX_INDENT = 40  # as deep as core.loose goes
 _UNESCAPES = {v[1]: chr(k) for k, v in _ESCAPES.items() if v[1] != "x"}
 
+# whole lines that were read before, and what they say: most lines of most issues are among a few dozen
+_seen: dict[str, tuple[str, Any, int]] = {}  # line -> key, value, indent
+_keys: set[str] = set()  # keys that need no quotes
+_SHORT, _MOST = 24, 2000  # characters of such a line; how many are kept
+
 
 class Declined(Exception):
     """The text is not in the canonical form; it may well be good YAML."""
@@ -174,22 +179,37 @@ def _read_map(lines: list[str], at: int, indent: str, first: str | None = None) 
     while at < len(lines):
         line = lines[at] if first is None else first
         first = None
+        known = _seen.get(line)
+        if known is not None and known[2] == width and known[0] not in data:
+            data[known[0]] = known[1]
+            at += 1
+            continue
         if not line.startswith(indent) or line[width : width + 1] in (" ", ""):
             break
         name, colon, rest = line[width:].partition(":")
         if not colon or (rest and rest[0] != " "):
             raise Declined
-        key = name if is_plain(name) else _read_quoted(name, is_key=True)
+        key = name if name in _keys else _read_key(name)
         if key in data:
             raise Declined
         at += 1
         if rest:
             data[key], at = _read_value(rest[1:], lines, at, indent + "  ")
+            if len(line) <= _SHORT and rest[1:2] not in ("|", "[", "{") and len(_seen) < _MOST:
+                _seen[line] = key, data[key], width
         else:
             data[key], at = _read_block(lines, at, indent + "  ")
     if not data:
         raise Declined
     return data, at
+
+
+def _read_key(name: str) -> str:
+    if not is_plain(name):
+        return _read_quoted(name, is_key=True)
+    if len(_keys) < _MOST:
+        _keys.add(name)
+    return name
 
 
 def _read_block(lines: list[str], at: int, indent: str) -> tuple[Any, int]:
@@ -207,7 +227,7 @@ def _read_block(lines: list[str], at: int, indent: str) -> tuple[Any, int]:
         if rest[:1] == "-" and rest[1:2] == " ":
             raise Declined  # a list in a list: rare enough for the other reader
         name, colon, after = rest.partition(":")
-        if colon and after[:1] in ("", " ") and name[:1] not in ('"', "'") and (is_plain(name)):
+        if colon and after[:1] in ("", " ") and name[:1] not in ('"', "'") and (name in _keys or is_plain(name)):
             value, at = _read_map(lines, at, inner, inner + rest)
         else:
             value, at = _read_value(rest, lines, at + 1, inner)

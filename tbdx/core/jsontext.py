@@ -79,7 +79,10 @@ def _write(value: Any, line: str, step: str, comma: str, colon: str) -> str:
         return float.__repr__(value)
     inner = line + step if line else ""
     if isinstance(value, dict):
-        parts = [f"{quote(str(k))}{colon}{_write(v, inner, step, comma, colon)}" for k, v in value.items()]
+        parts = [
+            f"{quote(str(k))}{colon}{quote(v) if type(v) is str else _write(v, inner, step, comma, colon)}"
+            for k, v in value.items()
+        ]
         return f"{{{inner}{(comma + inner).join(parts)}{line}}}" if parts else "{}"
     if isinstance(value, (list, tuple)):
         parts = [_write(v, inner, step, comma, colon) for v in value]

@@ -120,6 +120,8 @@ class Names:
 
     def ulid(self, short: str) -> str | None:
         found = None if self._table else names.ulid_of(self.data, short)
+        if found is None and "-" in short and short.encode() not in self.data:
+            return None  # no row has it, and no repair makes an id with a dash
         return found or self.ulid_of.get(short)
 
     def short(self, ulid: str) -> str | None:
