@@ -58,7 +58,9 @@ class Out:
 
     def rows(self, rows: list[bytes]) -> None:
         """A list as one JSON document, its rows rendered by `safe_dumps` already."""
-        _write_bytes(1, b"[\n%b\n]\n" % b",\n".join(rows) if rows else b"[]\n")
+        for n in range(0, len(rows), 500):  # in pieces, so that a long list is not held twice
+            _write_bytes(1, (b",\n" if n else b"[\n") + b",\n".join(rows[n : n + 500]))
+        _write_bytes(1, b"\n]\n" if rows else b"[]\n")
 
     def success(self, text: str) -> None:
         if not self.json and not self.quiet:

@@ -86,6 +86,10 @@ def in_json_order(issue: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(issue.items(), key=lambda kv: JSON_ORDER.get(kv[0], 99)))
 
 
+def blocks(target: str) -> dict[str, str]:
+    return {"type": "blocks", "target": target}
+
+
 def with_defaults(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields with tbd's defaults for those that a hand-made file may leave out."""
     return fields | {k: v.copy() if isinstance(v, list) else v for k, v in DEFAULTS.items() if k not in fields}
@@ -103,7 +107,7 @@ def problems(issue: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _is_sound(issue: dict[str, Any]) -> bool:
     """Whether every field is good on its own: the short way, for the ten thousand that are."""
-    if not _REQUIRED <= issue.keys():
+    if not issue.keys() >= _REQUIRED:
         return False
     for name, value in issue.items():
         rule = _RULES.get(name)

@@ -28,7 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "text": ("text",),
 }
 _PLAIN = (*GROUPS["hot"], *GROUPS["more"])
-_SHARED = ("status", "kind", "assignee", "delegate", "hold")  # few values, many times: kept once
+_SHARED = ("id", "status", "kind", "assignee", "delegate", "hold", "parent_id")  # the same text many times: kept once
 
 
 def columns() -> Columns:
@@ -51,7 +51,7 @@ def _plain(issue: Issue, display: Callable[[str], str]) -> Issue:
         if made[name] is not None:
             made[name] = sys.intern(made[name])
     made["shown"] = display(issue["id"])
-    made["blocks"] = [edge["target"] for edge in issue["dependencies"]]
+    made["blocks"] = [sys.intern(edge["target"]) for edge in issue["dependencies"]]
     return made
 
 

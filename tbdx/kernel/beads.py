@@ -10,12 +10,12 @@ import os
 
 from tbdx.core import beads, codec
 from tbdx.core.beads import Row
+from tbdx.core.entity import blocks
 from tbdx.core.merge import Loss
 from tbdx.errors import BadFile, Disk, NotFound, TbdxError
 from tbdx.kernel import Kernel, attic
 from tbdx.kernel import validate as check
 from tbdx.kernel.copies import Held, load
-from tbdx.kernel.links import blocks
 from tbdx.store import entities, files
 
 TYPE_CHECKING = False

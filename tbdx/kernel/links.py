@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tbdx.core.entity import blocks
 from tbdx.core.ids import is_internal
 from tbdx.errors import Invalid
 from tbdx.kernel import Kernel
-from tbdx.kernel.snapshot import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,10 +105,6 @@ def _one_title(items: Sequence[str], title: str | None) -> None:
         raise Invalid("--title goes with one item only")
 
 
-def blocks(target: str) -> dict[str, str]:
-    return {"type": "blocks", "target": target}
-
-
 def depend(
     k: Kernel, text: str, on: Sequence[str], *, remove: bool, dry: bool = False
 ) -> tuple[str, list[str], list[str]]:
@@ -165,6 +161,8 @@ def dependencies(k: Kernel, text: str) -> dict[str, list[str]]:
     """{blocks, blockedBy} as display ids."""
     internal = k.need(text)
     issue = k.read(internal)[0]
+    from tbdx.kernel.snapshot import load
+
     at = load(k)
     return {
         "blocks": [k.display(d["target"]) for d in issue["dependencies"]],

@@ -6,6 +6,8 @@ command; when they are many, the cache is written anew.
 
 from __future__ import annotations
 
+import marshal
+
 from tbdx.core import names, snapshot
 from tbdx.core.snapshot import GROUPS
 from tbdx.errors import BadFile, Disk
@@ -14,10 +16,14 @@ from tbdx.store import cache, entities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
     from tbdx.core.snapshot import Columns
 
-    Bad = dict[str, tuple[str, int]]  # file name -> reason, line
+    Change = tuple[str, dict[str, Any] | None]
 
+PART = 1000  # issues in one part of the cache
 MANY = 64  # changed issues from which on writing the cache costs less than reading them each time
 
 
@@ -30,13 +36,26 @@ def load(k: Kernel, *groups: str) -> Columns:
     if kept is not None:
         try:
             made = _from_cache(k, kept, seen, groups)
-        except (ValueError, EOFError, TypeError, KeyError, IndexError):  # a damaged file, of an unknown form
+        except (ValueError, EOFError, TypeError, KeyError, IndexError):  # a damaged file, or one of another form
             made = None
         finally:
             kept.close()
         if made is not None:
             return made
-    return _anew(k, seen, snapshot.columns(), list(filter(entities.is_entity, seen.names)), {}, groups)
+    return _from_files(k, seen, groups)
+
+
+def _from_files(k: Kernel, seen: cache.Seen, groups: tuple[str, ...]) -> Columns:
+    """Every file read, and the cache written."""
+    k.names.load()
+    at, found = snapshot.columns(), Found({})
+    _apply(at, _changes(k, at, filter(entities.is_entity, seen.names), found))
+
+    def section(group: str) -> list[list[Any]]:
+        return [at[name] if group in groups else at.pop(name) for name in GROUPS[group]]
+
+    _write(k, seen, found, at["id"], at["parent_id"], section)
+    return at
 
 
 def _from_cache(k: Kernel, kept: cache.Kept, seen: cache.Seen, groups: tuple[str, ...]) -> Columns | None:
@@ -44,26 +63,50 @@ def _from_cache(k: Kernel, kept: cache.Kept, seen: cache.Seen, groups: tuple[str
     prefix, ids, unnamed = kept.get("names")
     if prefix != k.config.prefix or not _still_named(ids, k.names.data, unnamed):
         return None
-    bad: Bad = kept.get("bad")
+    found = Found(kept.get("bad"))
     changed: list[str] = []
     gone: list[str] = []
-    if not seen.is_as(kept.bytes("files")):
+    if not seen.is_as(b"".join(kept.parts("files"))):
         listed, stats = kept.get("files")
         before, now = cache.by_name(listed, stats), cache.by_name(seen.names, seen.stats)
         changed = [name for name, status in now.items() if before.get(name) != status and entities.is_entity(name)]
         gone = [name for name in before if name not in now and entities.is_entity(name)]
-    many = len(changed) + len(gone) > MANY
-    at: Columns = {}
-    for group in GROUPS if many else groups:
-        at.update(zip(GROUPS[group], kept.get(group), strict=True))
+
+    def group_of(group: str) -> Columns:
+        columns: Columns = {name: [] for name in GROUPS[group]}
+        for part in kept.parts(group):
+            for column, more in zip(columns.values(), marshal.loads(part), strict=True):
+                column += more
+        return columns
+
+    at = group_of("hot")
+    changes = list(_changes(k, at, changed, found))
     for name in gone:
-        snapshot.drop(at, name[:-3])
-        bad.pop(name, None)
-    if many:
-        return _anew(k, seen, at, changed, bad, groups)
-    _read(k, at, changed, bad)
-    _tell(k, bad)
+        found.bad.pop(name, None)
+        changes.append((name[:-3], None))
+    old_ids = list(at["id"]) if changes else []
+    _apply(at, changes)
+    for group in groups[1:]:
+        at |= _only(group, group_of(group), old_ids, changes)
+    if len(changes) > MANY:
+
+        def section(group: str) -> list[list[Any]]:
+            here = at if group in groups else _only(group, group_of(group), old_ids, changes)
+            return [here[name] for name in GROUPS[group]]
+
+        more = at if "more" in groups else _only("more", group_of("more"), old_ids, changes)
+        _write(k, seen, found, at["id"], more["parent_id"], section)
+    else:
+        _tell(k, found.bad)
     return at
+
+
+def _only(group: str, columns: Columns, old_ids: list[str], changes: list[Change]) -> Columns:
+    """The columns of one group with some changes made, which need the ids that go with them."""
+    if changes:
+        columns = {"id": list(old_ids)} | columns
+        _apply(columns, changes)
+    return {name: columns[name] for name in GROUPS[group]}
 
 
 def _still_named(then: bytes, now: bytes, unnamed: list[str]) -> bool:
@@ -79,43 +122,68 @@ def _still_named(then: bytes, now: bytes, unnamed: list[str]) -> bool:
     return not said and all(of not in unnamed and of.encode() not in taken for _, of in rows)
 
 
-def _read(k: Kernel, at: Columns, changed: list[str], bad: Bad) -> bool:
-    """Bring the files of some issues into the columns, or why they cannot be; False when the next look may differ."""
+class Found:
+    """Beside good issues: `bad`, file name -> (reason, line); `passing`, whether the next look may differ."""
+
+    def __init__(self, bad: dict[str, tuple[str, int]]) -> None:
+        self.bad = bad
+        self.passing = False
+
+
+def _changes(k: Kernel, at: Columns, changed: Iterable[str], found: Found) -> Iterator[Change]:
+    """(id, its cells, None for no good issue) of each changed file."""
+    ids, shown = at["id"], at["shown"]
 
     def display(internal: str) -> str:
-        n, there = snapshot.place(at["id"], internal)
-        return str(at["shown"][n]) if there else k.display(internal)
+        n, there = snapshot.place(ids, internal)
+        return str(shown[n]) if there else k.display(internal)
 
-    sure = True
     for name in sorted(changed):
-        bad.pop(name, None)
+        found.bad.pop(name, None)
         try:
-            issue = entities.parsed(f"{k.repo.issues}/{name}")
+            made = snapshot.cells(entities.parsed(f"{k.repo.issues}/{name}"), display)
         except (FileNotFoundError, BadFile, Disk) as e:
-            snapshot.drop(at, name[:-3])
-            sure = sure and isinstance(e, BadFile)
+            made = None
+            found.passing = found.passing or not isinstance(e, BadFile)
             if not isinstance(e, FileNotFoundError):  # which is gone between the listing and the look
-                bad[name] = (e.reason, e.line) if isinstance(e, BadFile) else (e.message, 0)
+                found.bad[name] = (e.reason, e.line) if isinstance(e, BadFile) else (e.message, 0)
+        yield name[:-3], made
+
+
+def _apply(at: Columns, changes: Iterable[Change]) -> None:
+    for internal, made in changes:
+        if made is None:
+            snapshot.drop(at, internal)
         else:
-            snapshot.put(at, snapshot.cells(issue, display))
-    return sure
+            snapshot.put(at, made)
 
 
-def _anew(k: Kernel, seen: cache.Seen, at: Columns, changed: list[str], bad: Bad, groups: tuple[str, ...]) -> Columns:
-    """Read what has changed, and write the cache, unless what was found may not last."""
-    k.names.load()
-    if _read(k, at, changed, bad) and not k.names.changed:
-        short_of = k.names.short_of
-        unnamed = [parent[3:] for parent in at["parent_id"] if parent and parent[3:] not in short_of]
-        sections: list[tuple[str, object]] = [("names", (k.config.prefix, k.names.data, unnamed))]
-        sections += [("files", (seen.names, seen.settled())), ("bad", bad)]
-        sections += [(group, [at[name] for name in GROUPS[group]]) for group in GROUPS]
-        cache.write(k.repo, sections)
-    _tell(k, bad)
-    return {name: at[name] for group in groups for name in GROUPS[group]}
+def _write(
+    k: Kernel,
+    seen: cache.Seen,
+    found: Found,
+    ids: list[str],
+    parents: list[str | None],
+    section: Callable[[str], list[list[Any]]],
+) -> None:
+    """Say what is bad, and write the cache, unless what was found may not last."""
+    _tell(k, found.bad)
+    unnamed = [p[3:] for p in parents if p and not snapshot.place(ids, p)[1] and k.display(p) == p]
+    if not found.passing and not k.names.changed:
+
+        def sections() -> Iterator[tuple[str, object]]:
+            yield "names", (k.config.prefix, k.names.data, unnamed)
+            yield "bad", found.bad
+            yield "files", (seen.names, seen.settled())
+            for group in reversed(GROUPS):  # the largest first: one that is not wanted here is let go
+                columns = section(group)
+                for n in range(0, len(ids), PART):
+                    yield group, [column[n : n + PART] for column in columns]
+
+        cache.write(k.repo, sections())
 
 
-def _tell(k: Kernel, bad: Bad) -> None:
+def _tell(k: Kernel, bad: dict[str, tuple[str, int]]) -> None:
     for name in sorted(bad):
         reason, line = bad[name]
         k.say("warn", skipping(BadFile(reason, path=name, line=line)))

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import os
 
-from tbdx.core import views
-from tbdx.core.entity import HOLDS
+from tbdx.core.entity import HOLDS, blocks
 from tbdx.core.times import is_instant
 from tbdx.core.typed import date_of, kind_of, priority_of, status_of, title_of
 from tbdx.errors import BadFile, Disk, Invalid, NotFound, TbdxError
 from tbdx.kernel import Kernel, validate
-from tbdx.kernel.bulk import change_all, closing_fields
-from tbdx.kernel.links import blocks
 from tbdx.store import entities
 
 TYPE_CHECKING = False
@@ -36,6 +33,8 @@ def spec_path(k: Kernel, text: str) -> str:
     A path is taken from where the command runs; one that is not there is looked for among docs/**/*.md, by its
     whole path, its tail, or its name.
     """
+    from tbdx.core import views
+
     root = k.repo.root
     path = os.path.normpath(os.path.join(k.cwd, text))
     if os.path.exists(path):
@@ -152,6 +151,8 @@ BULK_OPTIONS = ("priority", "assignee", "delegate", "hold", "type", "add_label",
 
 def update(k: Kernel, ids: Sequence[str], o: Mapping[str, Any], *, dry: bool = False) -> dict[str, Any]:
     """Change fields; `o` holds the options that were given, as typed. '' clears where a value may be absent."""
+    from tbdx.kernel.bulk import change_all
+
     given = {name: value for name, value in o.items() if value is not None and value != ()}
     ignore_missing = bool(given.pop("ignore_missing", False))
     changes = _typed(k, given)
@@ -219,6 +220,8 @@ def _update_of(
     if "hold_until" in changes and "hold_until" not in issue:
         del changes["hold_until"]
     if "status" in changes:
+        from tbdx.kernel.bulk import closing_fields
+
         changes |= closing_fields(k, issue, changes["status"])
     added = [*issue["labels"], *given.get("add_label", ())]
     labels = _unique_minus(added, given.get("remove_label", ()), len(issue["labels"]))

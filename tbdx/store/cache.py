@@ -20,14 +20,13 @@ from tbdx.store.layout import Repo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
 SETTLED_NS = 20_000_000  # a change time may stand still that long: ticks of the kernel's clock
 _FIRM = 2  # the marshal version that writes equal values as equal bytes
-_MAGIC = b"tbdx cache 1 %x %x\n" % (sys.hexversion, marshal.version)
-_HEAD = len(_MAGIC) + 4
-_TABLE = 4096  # bytes kept for the head and the table of the sections
+_MAGIC = b"tbdx cache 2 %x %x\n" % (sys.hexversion, marshal.version)
+_HEAD = len(_MAGIC) + 24  # and where the table of the sections is: offset, bytes, checksum
 
 
 class Seen:
@@ -76,24 +75,29 @@ def scan(repo: Repo) -> Seen:
 
 
 class Kept:
-    """A cache file that is open, and its sections as (offset, bytes, checksum)."""
+    """A cache file that is open, and where the parts of each section are: (offset, bytes, checksum)."""
 
-    def __init__(self, fd: int, table: dict[str, tuple[int, int, int]]) -> None:
+    def __init__(self, fd: int, table: dict[str, list[tuple[int, int, int]]]) -> None:
         self.fd, self.table = fd, table
 
-    def bytes(self, section: str) -> bytes:
-        """A section as it was written. Raises ValueError for a damaged one."""
-        start, size, check = self.table[section]
-        data = os.pread(self.fd, size, start)
-        if len(data) != size or crc32(data) != check:
-            raise ValueError(section)
-        return data
+    def parts(self, section: str) -> Iterator[bytes]:
+        """The parts of a section as they were written. Raises ValueError for a damaged one."""
+        for start, size, check in self.table[section]:
+            yield _checked(self.fd, start, size, check)
 
     def get(self, section: str) -> Any:
-        return marshal.loads(self.bytes(section))
+        """The value of a section that has one part."""
+        return marshal.loads(b"".join(self.parts(section)))
 
     def close(self) -> None:
         os.close(self.fd)
+
+
+def _checked(fd: int, start: int, size: int, check: int) -> bytes:
+    data = os.pread(fd, size, start)
+    if len(data) != size or crc32(data) != check:
+        raise ValueError("damaged")
+    return data
 
 
 def path_of(repo: Repo) -> str:
@@ -107,18 +111,18 @@ def opened(repo: Repo) -> Kept | None:
     except OSError:
         return None
     try:
-        head = os.pread(fd, _TABLE, 0)
-        table, check = head[_HEAD:], int.from_bytes(head[len(_MAGIC) : _HEAD], "big")
-        if head.startswith(_MAGIC) and crc32(table) == check:
-            return Kept(fd, marshal.loads(table))
-    except (OSError, ValueError):
+        head = os.pread(fd, _HEAD, 0)
+        if len(head) == _HEAD and head.startswith(_MAGIC):
+            start, size, check = (int.from_bytes(head[n : n + 8], "big") for n in range(len(_MAGIC), _HEAD, 8))
+            return Kept(fd, marshal.loads(_checked(fd, start, size, check)))
+    except (OSError, ValueError, OverflowError):
         pass
     os.close(fd)
     return None
 
 
 def write(repo: Repo, sections: Iterable[tuple[str, Any]]) -> None:
-    """Replace the cache file. The sections are taken one by one, so that only one is held as bytes."""
+    """Replace the cache file. A section may come in parts; they are taken one by one, and one is held as bytes."""
     path = path_of(repo)
     temporary = f"{path}.new"
     try:
@@ -130,15 +134,15 @@ def write(repo: Repo, sections: Iterable[tuple[str, Any]]) -> None:
     except (OSError, Disk):
         return
     try:
-        table: dict[str, tuple[int, int, int]] = {}
-        at = _TABLE
+        table: dict[str, list[tuple[int, int, int]]] = {}
+        at = _HEAD
         for name, value in sections:
             data = marshal.dumps(value, _FIRM if name == "files" else marshal.version)
-            table[name] = at, len(data), crc32(data)
-            os.pwrite(fd, data, at)
-            at += len(data)
-        head = marshal.dumps(table).ljust(_TABLE - _HEAD, b"\0")
-        os.pwrite(fd, _MAGIC + crc32(head).to_bytes(4, "big") + head, 0)
+            table.setdefault(name, []).append((at, len(data), crc32(data)))
+            at += os.pwrite(fd, data, at)
+        data = marshal.dumps(table)
+        os.pwrite(fd, data, at)
+        os.pwrite(fd, _MAGIC + b"".join([n.to_bytes(8, "big") for n in (at, len(data), crc32(data))]), 0)
         os.replace(temporary, path)
     except BaseException as e:
         files.discard(temporary)
