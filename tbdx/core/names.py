@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _AS_KEYS = bytes(32 if c == 58 else c for c in range(256))  # `:` as a blank, which sorts before all that a key may hold
+_TRIES = 50  # places that hold a short id, most of them within other words, before it is left to the table
+_QUOTES = b"\"'"
 _IN_ROWS = f"{BASE36}._-: '\"\n".encode()
 
 
@@ -38,18 +40,19 @@ def render(names: Mapping[str, str]) -> str:
 
 def ulid_of(data: bytes, short: str) -> str | None:
     """The ULID in the one row of a short id; None when there is no such row, or it takes the whole table to tell."""
-    key = short.encode()
-    found = ""
-    for row in (b"\n" + key + b": ", b'\n"' + key + b'": ', b"\n'" + key + b"': "):
-        at = 0 if data.startswith(row[1:]) else data.find(row) + 1
-        if at or data.startswith(row[1:]):
-            start = at + len(row) - 1
-            if found or data.find(row, at) >= 0:
+    key, found = short.encode(), ""
+    at = data.find(key)
+    for _ in range(_TRIES):
+        if at < 0:
+            return found if found and is_ulid(found) else None
+        end = data.find(b"\n", at)
+        name, _, value = data[data.rfind(b"\n", 0, at) + 1 : end].partition(b": ")
+        if name.strip(_QUOTES) == key:
+            if found or end < 0:
                 return None
-            found = data[start : start + 26].decode("latin-1")
-            if data[start + 26 : start + 27] != b"\n" or not is_ulid(found):
-                return None
-    return found or None
+            found = value.decode("latin-1")
+        at = data.find(key, end) if end >= 0 else -1
+    return None
 
 
 def short_of(data: bytes, ulid: str) -> str | None:
@@ -68,13 +71,20 @@ def insert(data: bytes, short: str, ulid: str) -> bytes | None:
         return None
     if not data.count(b": ") == data.count(b" ") == data.count(b"\n"):
         return None
-    rows = data[:-1].translate(_AS_KEYS, b"\"'").split(b"\n")
-    row = f"{short}  {ulid}".encode()
-    merged = sorted([*rows, row])
-    at = merged.index(row)
-    del merged[at]
-    if merged != rows:
+    rows = data[:-1].translate(_AS_KEYS, _QUOTES).split(b"\n")
+    if rows != sorted(rows):
         return None
-    lines = data.split(b"\n")
-    lines.insert(at, f"{scalar(short, '', is_key=True)}: {scalar(ulid, '')}".encode())
-    return b"\n".join(lines)
+    low, high, row = 0, len(rows), f"{short}  {ulid}".encode()
+    while low < high:
+        middle = (low + high) // 2
+        if rows[middle] < row:
+            low = middle + 1
+        else:
+            high = middle
+    at = len(data)
+    if low < len(rows):  # before the row that follows, which its ULID finds, unless two rows have that
+        start = data.find(rows[low][-26:])
+        at = data.rfind(b"\n", 0, start) + 1
+        if data[at : start + 26].translate(_AS_KEYS, _QUOTES) != rows[low]:
+            return None
+    return data[:at] + f"{scalar(short, '', is_key=True)}: {scalar(ulid, '')}\n".encode() + data[at:]

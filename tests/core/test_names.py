@@ -42,7 +42,9 @@ def test_every_row_of_a_good_file_is_found_by_its_bytes(table: dict[str, str]) -
 def test_a_row_is_inserted_where_the_whole_table_would_have_it(table: dict[str, str], short: str, ulid: str) -> None:
     table.pop(short, None)
     if table:
-        assert names.insert(names.render(table).encode(), short, ulid) == names.render({**table, short: ulid}).encode()
+        wanted = names.render({**table, short: ulid}).encode()
+        twice = len(set(table.values())) < len(table)
+        assert names.insert(names.render(table).encode(), short, ulid) in ((wanted, None) if twice else (wanted,))
 
 
 @given(tables.filter(lambda t: len(t) > 1), junk)
