@@ -87,9 +87,8 @@ def ready(k: Kernel, kind: str | None, *groups: str) -> tuple[Columns, list[int]
     """What can be begun now. Below f08 a claim is an assignee, as clients of that stamp see it."""
     if kind and kind not in KINDS:
         raise Invalid(f"Invalid type: {kind}")
-    at = load(k, *groups)
-    claimed_by = "delegate" if k.config.keeps_new_keys else "assignee"
-    found = views.ready(at, claimed_by=claimed_by, now=k.now())
+    at = load(k, *groups, ready_only=True)
+    found = views.ready(at, claimed_by=k.config.claimed_by, now=k.now())
     return at, [n for n in found if not kind or at["kind"][n] == kind]
 
 

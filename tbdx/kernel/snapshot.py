@@ -27,10 +27,13 @@ PART = 1000  # issues in one part of the cache
 MANY = 64  # changed issues from which on writing the cache costs less than reading them each time
 
 
-def load(k: Kernel, *groups: str) -> Columns:
-    """The columns of some groups, `hot` always among them, for every good issue; each bad file is said once."""
+def load(k: Kernel, *groups: str, ready_only: bool = False) -> Columns:
+    """The columns of some groups, `hot` always among them, for every good issue; each bad file is said once.
+
+    With `ready_only` the issues may be fewer: those of which `views.ready` gives what it gives of all.
+    """
     k.open()
-    groups = ("hot", *groups)
+    groups = ("ready" if ready_only and not groups else "hot", *groups)
     seen = cache.scan(k.repo)
     kept = cache.opened(k.repo)
     if kept is not None:
@@ -52,16 +55,18 @@ def _from_files(k: Kernel, seen: cache.Seen, groups: tuple[str, ...]) -> Columns
     _apply(at, _changes(k, at, filter(entities.is_entity, seen.names), found))
 
     def section(group: str) -> list[list[Any]]:
-        return [at[name] if group in groups else at.pop(name) for name in GROUPS[group]]
+        wanted = group == "hot" or group in groups
+        return [at[name] if wanted else at.pop(name) for name in GROUPS[group]]
 
-    _write(k, seen, found, at["id"], at["parent_id"], section)
+    _write(k, seen, found, at, at["parent_id"], section)
+    _tell(k, found.bad)
     return at
 
 
 def _from_cache(k: Kernel, kept: cache.Kept, seen: cache.Seen, groups: tuple[str, ...]) -> Columns | None:
     """The columns with what has changed since; None when the cache does not fit this tracker."""
-    prefix, ids, unnamed = kept.get("names")
-    if prefix != k.config.prefix or not _still_named(ids, k.names.data, unnamed):
+    settings, ids, unnamed = kept.get("names")
+    if settings != _settings(k) or not _still_named(ids, k.names.data, unnamed):
         return None
     found = Found(kept.get("bad"))
     changed: list[str] = []
@@ -73,12 +78,17 @@ def _from_cache(k: Kernel, kept: cache.Kept, seen: cache.Seen, groups: tuple[str
         gone = [name for name in before if name not in now and entities.is_entity(name)]
 
     def group_of(group: str) -> Columns:
-        columns: Columns = {name: [] for name in GROUPS[group]}
+        columns: Columns = {name: [] for name in GROUPS["hot" if group == "ready" else group]}
         for part in kept.parts(group):
             for column, more in zip(columns.values(), marshal.loads(part), strict=True):
                 column += more
         return columns
 
+    if groups == ("ready",):
+        if not changed and not gone:
+            _tell(k, found.bad)
+            return group_of("ready")
+        groups = ("hot",)
     at = group_of("hot")
     changes = list(_changes(k, at, changed, found))
     for name in gone:
@@ -95,9 +105,8 @@ def _from_cache(k: Kernel, kept: cache.Kept, seen: cache.Seen, groups: tuple[str
             return [here[name] for name in GROUPS[group]]
 
         more = at if "more" in groups else _only("more", group_of("more"), old_ids, changes)
-        _write(k, seen, found, at["id"], more["parent_id"], section)
-    else:
-        _tell(k, found.bad)
+        _write(k, seen, found, at, more["parent_id"], section)
+    _tell(k, found.bad)
     return at
 
 
@@ -107,6 +116,11 @@ def _only(group: str, columns: Columns, old_ids: list[str], changes: list[Change
         columns = {"id": list(old_ids)} | columns
         _apply(columns, changes)
     return {name: columns[name] for name in GROUPS[group]}
+
+
+def _settings(k: Kernel) -> tuple[str, str]:
+    """What the cache depends on besides files."""
+    return k.config.prefix, k.config.claimed_by
 
 
 def _still_named(then: bytes, now: bytes, unnamed: list[str]) -> bool:
@@ -162,23 +176,29 @@ def _write(
     k: Kernel,
     seen: cache.Seen,
     found: Found,
-    ids: list[str],
+    at: Columns,
     parents: list[str | None],
     section: Callable[[str], list[list[Any]]],
 ) -> None:
-    """Say what is bad, and write the cache, unless what was found may not last."""
-    _tell(k, found.bad)
+    """Write the cache, unless what was found may not last."""
+    from tbdx.core import views
+
+    ids = at["id"]
     unnamed = [p[3:] for p in parents if p and not snapshot.place(ids, p)[1] and k.display(p) == p]
     if not found.passing and not k.names.changed:
 
         def sections() -> Iterator[tuple[str, object]]:
-            yield "names", (k.config.prefix, k.names.data, unnamed)
+            yield "names", (_settings(k), k.names.data, unnamed)
             yield "bad", found.bad
             yield "files", (seen.names, seen.settled())
             for group in reversed(GROUPS):  # the largest first: one that is not wanted here is let go
                 columns = section(group)
                 for n in range(0, len(ids), PART):
                     yield group, [column[n : n + PART] for column in columns]
+
+            which = sorted(views.ready(at, claimed_by=k.config.claimed_by))
+            free: Columns = {name: [at[name][n] for n in which] for name in GROUPS["hot"]}
+            yield "ready", [*(free | {"blocks": [[] for _ in which]}).values()]
 
         cache.write(k.repo, sections())
 

@@ -66,7 +66,7 @@ def state(k: Kernel) -> dict[str, Any] | None:
     issues, bad = entities.scan(k.repo)
     claimed_by = "delegate" if k.config.keeps_new_keys else "assignee"
     at = columns_of(issues, str)
-    ready = views.ready(at, claimed_by=claimed_by, now=k.now())
+    ready = views.ready(at, claimed_by=k.config.claimed_by, now=k.now())
     shown = [text for text in (k.display(at["id"][n]) for n in ready) if _PLAIN_ID.fullmatch(text)]
     return {
         "ready": len(ready),

@@ -35,6 +35,11 @@ class Config:
         self.auto_sync = isinstance(chosen, dict) and chosen.get("auto_sync") is True
 
     @property
+    def claimed_by(self) -> str:
+        """The field that a claim is kept in: below f08 an assignee, as clients of that stamp see it."""
+        return "delegate" if self.keeps_new_keys else "assignee"
+
+    @property
     def keeps_new_keys(self) -> bool:
         """True when every client of this stamp keeps the keys that came with f08."""
         return self.format == NEWEST

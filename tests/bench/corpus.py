@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tbdx.core import codec, names
 from tbdx.core.ids import BASE36, ulid
 from tbdx.core.times import iso
 
+TBDX = str(Path(sys.executable).with_name("tbdx"))
 Issue = dict[str, Any]
 WORDS = (
     "parser lexer token buffer arena heap stack frame thread fiber mutex latch barrier socket packet router proxy "
@@ -82,17 +84,19 @@ def write_data(data: Path, made: dict[str, Issue]) -> None:
 
 
 def write_tracker(root: Path, made: dict[str, Issue], tool: str, env: dict[str, str]) -> None:
-    """A git repository that `tool`, a tbd or tbdx, has set up, with the issues committed to the sync branch."""
+    """A git repository set up by tbdx for `tool`, a tbd or tbdx, with the issues committed to the sync branch."""
 
-    def run(*argv: str, cwd: Path = root) -> None:
-        subprocess.run(argv, cwd=cwd, env=env, check=True, capture_output=True)
+    def run(*argv: str, cwd: Path = root) -> str:
+        return subprocess.run(argv, cwd=cwd, env=env, check=True, capture_output=True, text=True).stdout
 
     root.mkdir(parents=True)
     run("git", "init", "-q", "-b", "main")
     run("git", "commit", "-q", "--allow-empty", "-m", "first")
-    run(tool, "init", "--prefix=pf")
-    worktree = next(p for p in (root / ".git/tbd", root / ".tbd") if (p / "data-sync-worktree").is_dir())
-    worktree /= "data-sync-worktree"
+    run(TBDX, "init", "--prefix=pf")
+    if run(tool, "--version").startswith("0.2."):  # the last one on npm, which reads f04
+        for path in (root / ".tbd/config.yml", root / ".git/tbd/layout.yml"):
+            path.write_text(path.read_text().replace("tbd_format: f08", "tbd_format: f04"))
+    worktree = root / ".git/tbd/data-sync-worktree"
     write_data(worktree / ".tbd/data-sync", made)
     run("git", "add", "-A", cwd=worktree)
     run("git", "commit", "-qm", "issues", cwd=worktree)

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import corpus
 
-TBDX = str(Path(sys.executable).with_name("tbdx"))
 SIZES = (100, 1_000, 10_000)
 # (operation, goal at each of SIZES in F, words of tbdx and tbd, words of tk); ID is another open issue each time
 POINT = (
@@ -160,7 +159,7 @@ def main() -> None:
     given = options.parse_args()
     sizes = [int(size) for size in given.sizes.split(",")]
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(Path(corpus.codec.__file__).parents[1])], check=False)
-    tools = {"tbdx": TBDX}
+    tools = {"tbdx": corpus.TBDX}
     if not given.alone:
         tools |= {name: path for name in ("tbd", "tk") if (path := shutil.which(name))}
     results = {}
