@@ -64,7 +64,6 @@ def state(k: Kernel) -> dict[str, Any] | None:
     except NotInitialized:
         return None
     issues, bad = entities.scan(k.repo)
-    claimed_by = "delegate" if k.config.keeps_new_keys else "assignee"
     at = columns_of(issues, str)
     ready = views.ready(at, claimed_by=k.config.claimed_by, now=k.now())
     shown = [text for text in (k.display(at["id"][n]) for n in ready) if _PLAIN_ID.fullmatch(text)]
