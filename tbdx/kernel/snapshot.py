@@ -39,7 +39,7 @@ def load(k: Kernel, *groups: str, ready_only: bool = False) -> Columns:
     if kept is not None:
         try:
             made = _from_cache(k, kept, seen, groups)
-        except (ValueError, EOFError, TypeError, KeyError, IndexError):  # a damaged file, or one of another form
+        except (OSError, ValueError, EOFError, TypeError, KeyError):  # a damaged file, or one of another form
             made = None
         finally:
             kept.close()

@@ -287,6 +287,18 @@ def test_what_stands_in_the_place_of_the_cache_is_stepped_over(ten: Clone, what:
         assert (tmp_path / "theirs").read_text() == "theirs"
 
 
+def test_files_that_are_no_issues_change_nothing(ten: Clone) -> None:
+    wanted, folder = answers(ten), ten.data / "issues"
+    for name in (b"bad\xff.md", b"is-x.md~", b".is-hidden.md", b"README"):
+        (Path(os.fsdecode(os.fsencode(folder) + b"/" + name))).write_text("x")
+    (folder / "sub").mkdir()
+    first = ten.file(ten.json("list")[0]["id"])
+    shutil.copy(first, first.with_suffix(".mx"))  # its name is as long as the issue's own
+    assert answers(ten) == wanted
+    first.with_suffix(".mx").unlink()
+    assert answers(ten) == wanted
+
+
 def test_one_that_was_killed_while_writing_does_not_stop_the_cache_for_ever(ten: Clone) -> None:
     path = cache_of(ten)
     path.unlink()
