@@ -22,11 +22,11 @@ SHOW = {".cli.issues", ".core.snapshot", ".kernel.look"}
 FRESH = {".core.snapshot", ".core.views", ".kernel.snapshot", ".store.cache"}
 LISTS = FRESH | {".cli.lists", ".kernel.lists"}
 WRITE = {".cli.issues", ".core.typed", ".store.lock"}
-C = {"marshal", "zlib"}
+C = {"marshal", "zlib", "bisect", "_bisect"}
 MAY: dict[str, tuple[set[str], set[str]]] = {  # command line -> its modules of ours, its modules of Python
     "show ID --json": (EVERY | SHOW, PYTHON),
     "show ID": (EVERY | SHOW | FRESH, PYTHON | C),
-    "create Another": (EVERY | WRITE | {".kernel.work"}, PYTHON),
+    "create Another": (EVERY | WRITE | {".kernel.work"}, PYTHON | {"bisect", "_bisect"}),
     "update ID --priority 0": (EVERY | WRITE | {".kernel.work", ".kernel.bulk"}, PYTHON),
     "close ID": (EVERY | WRITE | {".kernel.bulk"}, PYTHON),
     "ready": (EVERY | LISTS, PYTHON | C),

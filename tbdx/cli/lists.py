@@ -82,7 +82,7 @@ def ready(c: Call) -> None:
     at, which = lists.ready(c.kernel, c["type"], *_texts(c))
     which = which[: limited(c["limit"])]
     if c.json:
-        c.out.data([lists.short_row(at, n) for n in which])
+        c.out.data([lists.described_row(at, n) for n in which])
     else:
         c.result(None, table(c, at, which))
 
@@ -90,7 +90,7 @@ def ready(c: Call) -> None:
 def blocked(c: Call) -> None:
     at, found = lists.blocked(c.kernel, limited(c["limit"]), *_texts(c))
     if c.json:
-        c.out.data([lists.short_row(at, n) | {"blockedBy": by} for n, by in found])
+        c.out.data([lists.described_row(at, n) | {"blockedBy": by} for n, by in found])
         return
     waits = dict(found)
     c.result(None, table(c, at, waits, lambda n: "blocked by: " + ", ".join(map(one_line, waits[n]))))
@@ -111,8 +111,7 @@ def search(c: Call) -> None:
     at, found = lists.search(c.kernel, query, **fields)
     found = found[: limited(c["limit"])]
     if c.json:
-        hot = {name: column for name, column in at.items() if name != "text"}
-        c.out.data([lists.short_row(hot, n) | {"matchField": f, "match": m} for n, f, m in found])
+        c.out.data([lists.short_row(at, n) | {"matchField": f, "match": m} for n, f, m in found])
         return
     if not found:
         c.result(None, f'No issues match "{one_line(query)}"')

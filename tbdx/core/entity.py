@@ -118,15 +118,12 @@ def _is_sound(issue: dict[str, Any]) -> bool:
 
 def _field_problems(issue: dict[str, Any]) -> list[tuple[str, str]]:
     out = []
-    for name, holds, *_ in FIELDS:
-        must, may_be_null, kind = holds[-1] == "!", holds[-1] == "?", holds.rstrip("!?")
+    for name, (is_good, may_be_null, complain) in _RULES.items():
         if name not in issue:
-            if must:
+            if name in _REQUIRED:
                 out.append((name, "Required"))
-        elif not (issue[name] is None and may_be_null):
-            wrong = _wrong(kind, issue[name])
-            if wrong:
-                out.append((name, wrong))
+        elif not (issue[name] is None and may_be_null) and not is_good(issue[name]):
+            out.append((name, f"{complain}, received {_show(issue[name])}"))
     return out
 
 
@@ -144,16 +141,6 @@ def _together(issue: dict[str, Any]) -> list[tuple[str, str]]:
     if issue.get("hold_until") and hold != "paused":
         out.append(("hold_until", "hold_until needs hold: paused"))
     return out
-
-
-def _wrong(kind: str, value: Any) -> str | None:
-    if kind in _ENUMS:
-        if value in _ENUMS[kind] and not isinstance(value, bool):
-            return None
-        options = " | ".join(f"'{x}'" if isinstance(x, str) else str(x) for x in _ENUMS[kind])
-        return f"Invalid enum value. Expected {options}, received {_show(value)}"
-    expected = _EXPECTED[kind]
-    return None if _CHECKS[kind](value) else f"{expected}, received {_show(value)}"
 
 
 def _show(value: Any) -> str:
@@ -246,10 +233,17 @@ def _member_of(options: tuple[Any, ...]) -> Callable[[Any], bool]:
     return lambda value: value in options and not isinstance(value, bool)
 
 
+def _options(of: tuple[Any, ...]) -> str:
+    return " | ".join(f"'{x}'" if isinstance(x, str) else str(x) for x in of)
+
+
 _REQUIRED = {name for name, holds, *_ in FIELDS if holds[-1] == "!"}
-# field -> (its check, whether it may be null)
+for _kind, _of in _ENUMS.items():
+    _CHECKS[_kind] = _member_of(_of)
+    _EXPECTED[_kind] = f"Invalid enum value. Expected {_options(_of)}"
+# field -> (its check, whether it may be null, what to say of a wrong value), in the table's order
 _RULES = {
-    name: (_CHECKS.get(kind) or _member_of(_ENUMS[kind]), holds[-1] == "?")
+    name: (_CHECKS[kind], holds[-1] == "?", _EXPECTED[kind])
     for name, holds, *_ in FIELDS
     for kind in (holds.rstrip("!?"),)
 }

@@ -74,17 +74,12 @@ def insert(data: bytes, short: str, ulid: str) -> bytes | None:
     rows = data[:-1].translate(_AS_KEYS, _QUOTES).split(b"\n")
     if rows != sorted(rows):
         return None
-    low, high, row = 0, len(rows), f"{short}  {ulid}".encode()
-    while low < high:
-        middle = (low + high) // 2
-        if rows[middle] < row:
-            low = middle + 1
-        else:
-            high = middle
-    at = len(data)
-    if low < len(rows):  # before the row that follows, which its ULID finds, unless two rows have that
-        start = data.find(rows[low][-26:])
+    from bisect import bisect_left
+
+    after, at = bisect_left(rows, f"{short}  {ulid}".encode()), len(data)
+    if after < len(rows):  # before the row that follows, which its ULID finds, unless two rows have that
+        start = data.find(rows[after][-26:])
         at = data.rfind(b"\n", 0, start) + 1
-        if data[at : start + 26].translate(_AS_KEYS, _QUOTES) != rows[low]:
+        if data[at : start + 26].translate(_AS_KEYS, _QUOTES) != rows[after]:
             return None
     return data[:at] + f"{scalar(short, '', is_key=True)}: {scalar(ulid, '')}\n".encode() + data[at:]

@@ -74,14 +74,10 @@ def list_row(issue: Issue, shown: str, display: Callable[[str], str]) -> Issue:
 
 def place(ids: list[str], internal: str) -> tuple[int, bool]:
     """(where an id stands or would stand, whether it is there)."""
-    low, high = 0, len(ids)
-    while low < high:
-        middle = (low + high) // 2
-        if ids[middle] < internal:
-            low = middle + 1
-        else:
-            high = middle
-    return low, low < len(ids) and ids[low] == internal
+    from bisect import bisect_left
+
+    n = bisect_left(ids, internal)
+    return n, n < len(ids) and ids[n] == internal
 
 
 def put(at: Columns, made: Issue) -> None:

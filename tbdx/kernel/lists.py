@@ -77,10 +77,14 @@ def _priority(text: str) -> int | None:
 
 
 def short_row(at: Columns, n: int) -> Issue:
-    """An issue as `ready`, `blocked` and `search` give it, with its description where that is loaded."""
-    row = {"id": at["shown"][n]} | {name: at[name][n] for name in ("priority", "status", "kind", "title")}
-    text = at["text"][n].split("\0", 2)[1] if "text" in at else ""
-    return row | ({"description": text} if text else {})
+    """An issue as `search` gives it."""
+    return {"id": at["shown"][n]} | {name: at[name][n] for name in ("priority", "status", "kind", "title")}
+
+
+def described_row(at: Columns, n: int) -> Issue:
+    """An issue as `ready` and `blocked` give it."""
+    description = at["text"][n].split("\0", 2)[1]
+    return short_row(at, n) | ({"description": description} if description else {})
 
 
 def ready(k: Kernel, kind: str | None, *groups: str) -> tuple[Columns, list[int]]:

@@ -39,7 +39,7 @@ def load(k: Kernel, *groups: str, ready_only: bool = False) -> Columns:
     if kept is not None:
         try:
             made = _from_cache(k, kept, seen, groups)
-        except (OSError, ValueError, EOFError, TypeError, KeyError):  # a damaged file, or one of another form
+        except (OSError, ValueError):  # a damaged file
             made = None
         finally:
             kept.close()
@@ -193,7 +193,7 @@ def _write(
             yield "files", (seen.names, seen.settled())
             for group in reversed(GROUPS):  # the largest first: one that is not wanted here is let go
                 columns = section(group)
-                for n in range(0, len(ids), PART):
+                for n in range(0, len(ids) or 1, PART):  # one part at least
                     yield group, [column[n : n + PART] for column in columns]
 
             which = sorted(views.ready(at, claimed_by=k.config.claimed_by))

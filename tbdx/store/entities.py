@@ -134,7 +134,7 @@ class Names:
         return short in self.ulid_of if self._table else f"{short}: ".encode() in self.data.translate(None, b"\"'")
 
     def count(self) -> int:
-        return self.data.count(b"\n")
+        return len(self.ulid_of) if self._table else self.data.count(b"\n")
 
     def add(self, short: str, ulid: str) -> None:
         """One more row, which `save` makes lasting."""

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import corpus
@@ -52,6 +51,10 @@ class Subject:
         self.ms: dict[str, list[float]] = {}
         self.peak = 0.0
 
+    def run(self, words: str) -> tuple[float, float]:
+        """`cpu` of one command of the tool, ID being another issue each time."""
+        return self.cpu([self.tool, *(next(self.ids) if w == "ID" else w for w in words.split())])
+
     def cpu(self, words: list[str]) -> tuple[float, float]:
         """(CPU ms, peak MiB) of one process and its children."""
         pid = os.posix_spawn(
@@ -70,12 +73,9 @@ class Subject:
 
     def time(self, name: str, words: str) -> None:
         if words:
-            ms, peak = self.cpu([self.tool, *(next(self.ids) if w == "ID" else w for w in words.split())])
+            ms, peak = self.run(words)
             self.ms.setdefault(name, []).append(ms)
             self.peak = max(self.peak, peak)
-
-    def quietly(self, words: str) -> None:
-        self.cpu([self.tool, *(next(self.ids) if w == "ID" else w for w in words.split())])
 
 
 def measure(tools: dict[str, str], size: int, rounds: int, folder: Path) -> dict[str, Subject]:
@@ -91,33 +91,31 @@ def measure(tools: dict[str, str], size: int, rounds: int, folder: Path) -> dict
             corpus.write_tracker(root, made, tool, env)
         subjects[name] = Subject(tool, root, shorts, env)
     cache = folder / "tbdx/.git/tbdx/cache/issues"
-    none: Callable[[], None] = lambda: None  # noqa: E731
     for n in range(rounds):
         for name, subject in subjects.items():
             if name != "tbdx" and n >= 3:
                 continue
             os.chdir(subject.root)
             which = 3 if name == "tk" else 2
-            forget = (lambda: cache.unlink(missing_ok=True)) if name == "tbdx" else none
             if name == "tbdx":
                 for _ in range(2):
                     subject.ms.setdefault("F", []).append(subject.cpu([sys.executable, "-c", "pass"])[0])
             for row in POINT:
                 subject.time(row[0], row[which])
-            forget()
-            time.sleep(0.05)
             if name == "tbdx":
+                cache.unlink(missing_ok=True)
+                time.sleep(0.05)
                 subject.time(FIRST[0][0], FIRST[0][which])
             for row in READ:
                 subject.time(row[0], row[which])
             if name == "tbdx":
-                subject.quietly("update ID --priority 1")
+                subject.run("update ID --priority 1")
                 for row in AFTER:
                     subject.time(row[0], row[which])
     subject = subjects["tbdx"]
     os.chdir(subject.root)
     for _ in range(70):  # more changes than are read again each time: the cache is rebuilt from the old one
-        subject.quietly("update ID --priority 3")
+        subject.run("update ID --priority 3")
     subject.time("rebuild after many changes", "list --json")
     return subjects
 

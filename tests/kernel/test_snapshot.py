@@ -206,6 +206,14 @@ def test_what_has_not_changed_is_not_read(ten: Clone, monkeypatch: pytest.Monkey
     assert answers(ten) == wanted
 
 
+def test_the_cache_of_an_empty_tracker_is_used(repo: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert repo.run("list").out == "No issues found\n"
+    monkeypatch.setattr(snapshot, "_from_files", lambda *_: pytest.fail("every file is read again"))
+    assert repo.run("list").out == "No issues found\n"
+    repo.create("One")
+    assert len(repo.json("list")) == 1
+
+
 def test_only_what_has_changed_is_read_and_nothing_is_written_for_a_few(
     ten: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
