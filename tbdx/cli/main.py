@@ -25,7 +25,7 @@ ABOUT = "Issues and coordination for agents and people, in git alone. A drop-in 
 
 def main(tool: str) -> NoReturn:
     """What the scripts run: `tool` is tbdx or a small tool, which is the same as `tbdx <tool>`. Ends the process."""
-    gc.set_threshold(200_000)  # plain values have no cycles, and looking for them takes a third of a long list's time
+    gc.set_threshold(200_000)  # looking for cycles among ten thousand plain values is lost time
     _open_streams()
     leave(run(tool, sys.argv[1:]))
 
