@@ -57,7 +57,7 @@ def hunks(before: str, after: str, context: int = CONTEXT) -> list[dict[str, Any
     old, new = _lines(before), _lines(after)
     out: list[dict[str, Any]] = []
     old_done = 0  # old lines already in a hunk
-    for a1, a2, b1, b2 in _edits(old, new):
+    for a1, a2, b1, b2 in edits(old, new):
         lead = max(a1 - context, 0)
         if out and lead <= old_done + context:
             hunk = out[-1]
@@ -110,7 +110,7 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)
 
 
-def _edits(old: list[str], new: list[str]) -> list[tuple[int, int, int, int]]:
+def edits(old: list[str], new: list[str]) -> list[tuple[int, int, int, int]]:
     """(a1, a2, b1, b2) for each run where old[a1:a2] became new[b1:b2], in order, never touching one another."""
     start, a_end, b_end = 0, len(old), len(new)
     while start < min(a_end, b_end) and old[start] == new[start]:

@@ -27,10 +27,12 @@ DEFAULTS = {"kind": "task", "status": "open", "priority": 2, "labels": [], "depe
 # A collection is a directory under data-sync and an id prefix; issues for now, and the code that reads and writes
 # entity files asks only this table.
 COLLECTIONS = {"issue": ("issues", "is")}
+# folders whose files never change once they are written, by the kernel contract
+IMMUTABLE = ("messages/", "artifacts/")
 
 # (field, what it holds, True when clients below f08 keep it, how two changed values meet)
 # In the order of the file. What it holds: see `_CHECKS`; "!" it must be there, "?" it may be null.
-# How they meet: see `core.merge`.
+# How they meet: see `core.meet`.
 FIELDS: tuple[tuple[str, str, bool, str], ...] = (
     ("type", "type!", True, "fixed"),
     ("id", "issue!", True, "fixed"),

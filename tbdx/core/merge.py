@@ -1,69 +1,63 @@
 """How two versions of the tracker meet: `merge_trees(base, ours, theirs) -> (tree, losses)`, pure.
 
 Nothing depends on which side is local, on a clock or on chance, so two clones that merge the same pair write the same
-bytes. Each field's rule stands in `core.entity.FIELDS`:
+bytes. Each field's rule stands in `core.entity.FIELDS` and is explained in `core.meet`; two rules are of whole issues:
 
-    fixed      the base's value; without a base the earlier-created issue's
-    later      the value of the side that was updated later; the other one is lost
-    state      status, hold, closing and their companions move together, with the later side
-    set        three-way on the members: what one side added is there, what one side removed is gone
-    keyed:K    three-way on the records by their key K
-    earliest   the smaller one; the other one is lost
-    deep       three-way on nested mappings, key by key; an edit outlives a deletion
-    version    max, and one more when the result is neither side's
+    state      status, hold, closing and their companions move together, with the version updated last
+    version    max, and one more when the result is neither side's; `updated_at` is that of the later side
 
-A losing value is never dropped: it becomes a Loss, which the caller writes to the attic in the same commit.
+A losing value is never dropped: it becomes a Loss, and an attic entry in the merged tree.
+
+A side may itself have been merged from several edits. If its mixture met the other side, the time of one edit would
+speak for the values of another; so the caller gives the edits (`core.lineage`), and all of them meet at once. That
+makes the order in which clones meet irrelevant.
 """
 
 from __future__ import annotations
 
-from tbdx.core import canon, codec
-from tbdx.core.entity import BODY, FIELDS, in_file_order
+from functools import partial
+
+from tbdx.core import attic, canon, codec
+from tbdx.core.attic import DELETED, Loss, attic_files
+from tbdx.core.entity import BODY, FIELDS, IMMUTABLE, in_file_order
 from tbdx.core.ids import is_internal, is_key, is_ulid, repair
+from tbdx.core.meet import ABSENT, changes, meet, same
+from tbdx.core.times import to_ms
 from tbdx.errors import BadFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     Issue = dict[str, Any]
     Tree = Mapping[str, bytes]
+    Files = dict[str, bytes | None]
 
 DATA = ".tbd/data-sync/"
 ISSUES = DATA + "issues/"
 NAMES = DATA + "mappings/ids.yml"
-ATTIC = DATA + "attic/"
-DELETED = "<deleted>"
-_RULES = {name: rule for name, _, _, rule in FIELDS} | dict.fromkeys(BODY, "later")
-STATE = [name for name, rule in _RULES.items() if rule == "state"]
-_ABSENT: Any = object()
-
-
-class Loss:
-    """A value that lost a merge. `winner` and `loser` are the two issues, `at` the loser's `updated_at`."""
-
-    __slots__ = ("entity", "field", "loser", "value", "winner")
-
-    def __init__(self, entity: str, field: str, value: Any, winner: Issue, loser: Issue) -> None:
-        self.entity, self.field, self.value = entity, field, value
-        self.winner, self.loser = winner, loser
-
-    @property
-    def at(self) -> str:
-        return str(self.loser["updated_at"])
+RULES = {name: rule for name, _, _, rule in FIELDS} | dict.fromkeys(BODY, "lines")
+STATE = [name for name, rule in RULES.items() if rule == "state"]
+# any other Markdown file with front matter; its body stands under the empty key
+OTHER_RULES = {"type": "fixed", "id": "fixed", "created_at": "fixed", "": "lines"}
+OTHER_RULES |= dict.fromkeys(("version", "updated_at"), "version")
 
 
 def merge_trees(
-    base: Tree, ours: Tree, theirs: Tree, held: Callable[[str], bytes | None] = lambda _: None
-) -> tuple[dict[str, bytes | None], list[Loss]]:
+    base: Tree,
+    ours: Tree,
+    theirs: Tree,
+    held: Callable[[str], bytes | None] = lambda _: None,
+    made_of: Mapping[str, Sequence[bytes]] | None = None,
+) -> tuple[Files, list[Loss]]:
     """({path: merged bytes, None for gone}, losses), over the paths that any two of the three trees differ in.
 
     The three mappings hold those paths only; `held(path)` gives a file that both sides have alike, so that no new
-    attic entry takes the place of an old one. A file that is not an issue and changed on both sides keeps the version
-    with the greater bytes, and the other one is kept whole in `attic/conflicts/`.
+    attic entry takes the place of an old one; `made_of` the edits that the two versions of a path came from.
+    Of what cannot be merged the greater content stands, and the other one is kept whole in `attic/conflicts/`.
     """
-    out: dict[str, bytes | None] = {}
+    out: Files = {}
     losses: list[Loss] = []
     for path in sorted({*base, *ours, *theirs}):
         was, a, b = base.get(path), ours.get(path), theirs.get(path)
@@ -71,40 +65,82 @@ def merge_trees(
             out[path] = b if a == was else a
         elif path == NAMES:
             out[path] = merge_names(was or b"", a or b"", b or b"")
+        elif path.startswith(attic.FOLDER):
+            _meet_in_attic(path, a, b, out)
+        elif path[len(DATA) :].startswith(IMMUTABLE):
+            _stand(path, was, (a, b), out)
         elif path.startswith(ISSUES) and path.endswith(".md"):
-            _merge_issue_file(path, was, a, b, out, losses)
+            _meet_issues(path, was, a, b, (made_of or {}).get(path, ()), out, losses)
         else:
-            _keep_both(path, a, b, out)
+            _meet_others(path, was, a, b, out)
     return out | attic_files(losses, lambda path: out.get(path) or held(path)), losses
 
 
-def _merge_issue_file(
-    path: str, was: bytes | None, a: bytes | None, b: bytes | None, out: dict[str, bytes | None], losses: list[Loss]
+def _meet_issues(
+    path: str,
+    was: bytes | None,
+    a: bytes | None,
+    b: bytes | None,
+    made_of: Sequence[bytes],
+    out: Files,
+    losses: list[Loss],
 ) -> None:
+    """An edit outlives a deletion; of two versions of which one is damaged the good one stands."""
     name = path[len(ISSUES) : -3]
-    x, y, z = _read(name, was), _read(name, a), _read(name, b)
+    x, y, z = (_read(name, data) for data in (was, a, b))
     if a is None or b is None:
-        kept, data = (z, b) if a is None else (y, a)
-        out[path] = data  # an edit outlives a deletion
+        kept, out[path] = (z, b) if a is None else (y, a)
         if kept:
             losses.append(Loss(name, "whole_issue", DELETED, kept, kept))
-    elif y is None or z is None:
-        if (y is None) == (z is None):
-            _keep_both(path, a, b, out)
-        else:  # the damaged one is kept aside, whole
-            good, damaged = (a, b) if z is None else (b, a)
-            out[path] = good
-            out[_aside(path, damaged)] = damaged
+        return
+    if y is None or z is None:
+        _stand(path, b if z else a if y else None, (a, b), out)
+        return
+    late, early = later_first([y, z])
+    data, other = (a, b) if late is y else (b, a)
+    edits = [edit for edit in (_read(name, data) for data in made_of) if edit]
+    merged, lost = merge_issues(x, late, early, edits if len(edits) == len(made_of) else ())
+    if _is_by_hand(other, early) and not _is_by_hand(data, late):
+        data = codec.rewrite(codec.decode(other), merged).encode()  # its comments and quotes are somebody's
+    elif merged is not late:
+        data = codec.rewrite(codec.decode(data), merged).encode()
+    if len(data) > codec.LARGEST:
+        _stand(path, None, (a, b), out)
     else:
-        (late, data), (early, other) = sorted([(y, a), (z, b)], key=lambda s: (_rank(s[0]), s[1]), reverse=True)
-        merged, lost = merge_issues(x, late, early)
-        if _is_by_hand(other, early) and not _is_by_hand(data, late):
-            out[path] = codec.rewrite(codec.decode(other), merged).encode()  # its comments and quotes are somebody's
-        elif merged is late or merged is early:
-            out[path] = data if merged is late else other
-        else:
-            out[path] = codec.rewrite(codec.decode(data), merged).encode()
+        out[path] = data
         losses += lost
+
+
+def _meet_others(path: str, was: bytes | None, a: bytes | None, b: bytes | None, out: Files) -> None:
+    """A file that is no issue: by its front matter and its body, where all three versions have them."""
+    x, y, z = (_split(data) if path.endswith(".md") else None for data in (was, a, b))
+    if x is None or y is None or z is None:
+        _stand(path, None, (a, b), out)
+        return
+    losers: list[Issue] = []
+    sides = later_first([y, z])
+    merged = _finish(_fields(x, sides, OTHER_RULES, lambda _, __, loser: losers.append(loser)), *sides)
+    chosen = (a if sides[0] is y else b) if merged is sides[0] else _join(merged)
+    _stand(path, chosen, [data for data, side in ((a, y), (b, z)) if any(side is loser for loser in losers)], out)
+
+
+def _stand(path: str, chosen: bytes | None, others: Sequence[bytes | None], out: Files) -> None:
+    """Let one content stand, the greatest unless it is chosen, and keep every other one whole."""
+    import hashlib
+
+    out[path] = win = chosen if chosen is not None else max(data for data in others if data is not None)
+    flat = path.removeprefix(DATA).replace("/", "__")
+    for data in others:
+        if data not in (None, win):
+            out[f"{attic.FOLDER}conflicts/{flat}.{hashlib.sha256(data).hexdigest()[:8]}"] = data
+
+
+def _meet_in_attic(path: str, a: bytes | None, b: bytes | None, out: Files) -> None:
+    """Two entries of one name: each is kept, unless they tell of the same loss; what is in the attic stays there."""
+    if a is None or b is None or attic.what(a) == attic.what(b):
+        out[path] = max(data for data in (a, b) if data is not None)
+    else:
+        _stand(path, None, (a, b), out)
 
 
 def _is_by_hand(data: bytes, issue: Issue) -> bool:
@@ -120,19 +156,21 @@ def _read(name: str, data: bytes | None) -> Issue | None:
         return None
 
 
-def _keep_both(path: str, a: bytes | None, b: bytes | None, out: dict[str, bytes | None]) -> None:
-    win, lose = (a, b) if b is None or (a is not None and a > b) else (b, a)
-    out[path] = win
-    if lose is not None:
-        out[_aside(path, lose)] = lose
+def _split(data: bytes | None) -> Issue | None:
+    """The front matter of a file, its body under the empty key; None when it is not in the usual form."""
+    if data is None:
+        return None
+    try:
+        front, body = codec.split(codec.decode(data))
+        fields = canon.loads(front)
+    except (BadFile, canon.Declined):
+        return None
+    return None if "" in fields else fields | {"": body.strip(codec.BLANK)}
 
 
-def _aside(path: str, data: bytes) -> str:
-    """Where a whole file that lost is kept; named by its content."""
-    import hashlib
-
-    flat = path.removeprefix(DATA).replace("/", "__")
-    return f"{ATTIC}conflicts/{flat}.{hashlib.sha256(data).hexdigest()[:8]}"
+def _join(fields: Issue) -> bytes:
+    front = canon.dumps({name: value for name, value in fields.items() if name})
+    return f"---\n{front}---\n{fields['']}{chr(10) if fields[''] else ''}".encode()
 
 
 def merge_names(base: bytes, ours: bytes, theirs: bytes) -> bytes:
@@ -147,206 +185,77 @@ def merge_names(base: bytes, ours: bytes, theirs: bytes) -> bytes:
     return canon.dumps({short: names[short] for short in sorted(names)}).encode()
 
 
-def merge_issues(base: Issue | None, a: Issue, b: Issue) -> tuple[Issue, list[Loss]]:
-    """(the merged issue, losses). The result is `a` or `b` itself when it says the same as that one."""
+def merge_issues(base: Issue | None, a: Issue, b: Issue, made_of: Sequence[Issue] = ()) -> tuple[Issue, list[Loss]]:
+    """(the merged issue, losses). The result is the later side itself when that one says the same.
+
+    `made_of` are the edits that the two came from, when they are not those two themselves. Without a base the
+    earlier-created issue stands whole, if they were not created at one moment.
+    """
+    for one, other in ((a, b), (b, a)):
+        if base is not None and same(one, base) and _version(other) >= _version(base):
+            return other, []
     if base is None and a["created_at"] != b["created_at"]:
-        win, lose = (a, b) if (a["created_at"], canonical(a)) < (b["created_at"], canonical(b)) else (b, a)
-        return win, [Loss(win["id"], "whole_issue", codec.render(lose), win, lose)]
-    late, early = (a, b) if _rank(a) >= _rank(b) else (b, a)
-    base = base or {}
+        win, other = sorted((a, b), key=lambda issue: (issue["created_at"], canonical(issue)))
+        return win, [Loss(win["id"], "whole_issue", codec.render(other), win, other)]
+    sides = later_first([a, b])
+    versions = later_first(made_of) if made_of else sides
     losses: list[Loss] = []
 
-    def lost(field: str, value: Any, side: Issue) -> None:
-        losses.append(Loss(a["id"], field, value, late if side is early else early, side))
+    def note(field: str, value: Any, loser: Issue) -> None:
+        winner = next(version for version in versions if version is not loser)
+        losses.append(Loss(a["id"], field, value, winner, loser))
 
-    def losing(field: str) -> Callable[[Any], None]:
-        return lambda value: lost(field, value, early)
+    return _finish(_fields(base or {}, versions, RULES, note), *sides), losses
 
-    def settled(field: str, value: Any, *sides: Issue) -> Any:
-        for side in sides:
-            if side.get(field) not in (None, value):
-                lost(field, side[field], side)
-        return value
 
-    merged: Issue = {}
-    state = _state_side(base, late, early)
-    for name in dict.fromkeys((*late, *early)):
-        rule = _RULES.get(name, "deep")
-        was, x, y = (side.get(name, _ABSENT) for side in (base, late, early))
+def _fields(
+    base: Issue, versions: list[Issue], rules: Mapping[str, str], lose: Callable[[str, Any, Issue], None]
+) -> Issue:
+    """Each field as the versions make it of the base, but for those that `_finish` gives. The latest version first."""
+    out: Issue = {}
+    names = dict.fromkeys(name for version in versions for name in version)
+    state = [v for v in versions if any(not same(v.get(name), base.get(name)) for name in STATE)]
+    for name in [*(n for n in base if n in names), *sorted(n for n in names if n not in base)]:
+        rule = rules.get(name, "deep")
+        was = base.get(name, ABSENT)
         if rule == "version":
-            continue
-        if rule == "state" and state is not None:
-            value = state.get(name, _ABSENT)
-            other = early if state is late else late
-            passed = other.get(name, _ABSENT)
-            if passed is not _ABSENT and passed is not None and passed not in (value, was):
-                lost(name, passed, other)
-        elif _same(x, y) or _same(y, was):
-            value = x
-        elif _same(x, was):
-            value = y
-        elif _is_empty(was) and (_is_empty(x) or _is_empty(y)):  # null where nothing was is no change
-            value = y if _is_empty(x) else x
-        elif rule == "fixed" and was is not _ABSENT:
-            value = settled(name, was, late, early)
-        elif rule == "earliest" and (isinstance(x, str) or isinstance(y, str)):
-            value = settled(name, min(v for v in (x, y) if isinstance(v, str)), late, early)
+            value = versions[0].get(name, ABSENT)  # a place in the order of keys
+        elif rule == "state" and state:
+            value = state[0].get(name, ABSENT)
+            for version in state[1:]:
+                passed = version.get(name)
+                if passed is not None and not same(passed, was) and not same(passed, value):
+                    lose(name, passed, version)
         else:
-            value = _meet(rule, name, was, x, y, losing(name))
-        if value is not _ABSENT:
-            merged[name] = value
-    return _finish(merged, late, early), losses
+            changed = changes(was, [(version.get(name, ABSENT), version) for version in versions])
+            value = meet(rule, was, changed, partial(lose, name)) if changed else was
+        if value is not ABSENT:
+            out[name] = value
+    return out
 
 
 def _finish(merged: Issue, late: Issue, early: Issue) -> Issue:
-    """Give the merged fields their version and time; or the side itself that already says all of it."""
-    newest = max(late["version"], early["version"])
-    for side in (late, early):
-        if side["version"] == newest and canonical(merged) == canonical(side):
-            return side
-    return merged | {"version": newest + 1, "updated_at": late["updated_at"]}
+    """Give the merged fields their version and time; or the later side itself, when it already says all of it."""
+    if _version(late) >= _version(early) and canonical(merged) == canonical(late):
+        return late
+    more = {"version": max(_version(late), _version(early)) + 1} if "version" in late or "version" in early else {}
+    return merged | more | {name: late[name] for name in ("updated_at",) if name in late}
 
 
-def _rank(issue: Issue) -> tuple[str, int, str]:
-    """Which of two versions counts as later: by time, then by edits, then by content, so that there is no tie."""
-    return (issue["updated_at"], issue["version"], canonical(issue))
+def _version(issue: Issue) -> int:
+    found = issue.get("version")
+    return found if isinstance(found, int) else 0
+
+
+def later_first(versions: Sequence[Issue]) -> list[Issue]:
+    """By time, then by edits, then by content, so that there is no tie."""
+    ranks = [(to_ms(str(issue.get("updated_at"))) or 0, _version(issue)) for issue in versions]
+    said = ["" if ranks.count(rank) == 1 else canonical(issue) for rank, issue in zip(ranks, versions, strict=True)]
+    order = sorted(range(len(versions)), key=lambda n: (ranks[n], said[n]), reverse=True)
+    return [versions[n] for n in order]
 
 
 def canonical(issue: Issue) -> str:
     """What an issue says, apart from its edit counter and time."""
-    bare = {k: v for k, v in issue.items() if k not in ("version", "updated_at")}
+    bare = {k: issue[k] for k in sorted(issue) if k not in ("version", "updated_at")}
     return canon.dumps(in_file_order(bare)) + codec.join_body(issue.get("description"), issue.get("notes"))
-
-
-def _state_side(base: Issue, late: Issue, early: Issue) -> Issue | None:
-    """The side whose status and companions stand: the only one to change them, else the later; None for neither."""
-    changed = [s for s in (late, early) if any(not _same(s.get(n), base.get(n)) for n in STATE)]
-    return changed[0] if changed else None
-
-
-def _meet(rule: str, name: str, was: Any, late: Any, early: Any, lose: Callable[[Any], None]) -> Any:
-    """The value of a field that both sides changed, each in its own way."""
-    if rule == "set" and isinstance(late, list) and isinstance(early, list):
-        return _meet_sets(was if isinstance(was, list) else [], late, early)
-    if rule.startswith("keyed:") and isinstance(late, list) and isinstance(early, list):
-        key = rule[6:]
-        old, x, y = (_by_key(v, key) if isinstance(v, list) else {} for v in (was, late, early))
-        return list(_meet_maps(old, x, y, lose, deep=False).values())
-    if rule == "deep" and isinstance(late, dict) and isinstance(early, dict):
-        return _meet_maps(was if isinstance(was, dict) else {}, late, early, lose, deep=True)
-    if late is _ABSENT or early is _ABSENT:
-        kept = early if late is _ABSENT else late
-        lose(DELETED)
-        return kept
-    lose(early)
-    return late
-
-
-def _meet_sets(was: list[Any], late: list[Any], early: list[Any]) -> list[Any]:
-    """The later side's order, then what the other added; a member that either side removed is gone."""
-    kept = [m for m in late if m in early or m not in was]
-    return _unique([*kept, *(m for m in early if m not in late and m not in was)])
-
-
-def _by_key(records: list[Any], key: str) -> dict[str, Any]:
-    """key -> record; of records with one key the second is `key#2`, so that a list with duplicates keeps them."""
-    out: dict[str, Any] = {}
-    for record in records:
-        name, n = record[key], 1
-        while name in out:
-            n += 1
-            name = f"{record[key]}#{n}"
-        out[name] = record
-    return out
-
-
-def _unique(items: Iterable[Any]) -> list[Any]:
-    out: list[Any] = []
-    for item in items:
-        if item not in out:
-            out.append(item)
-    return out
-
-
-def _meet_maps(
-    was: dict[str, Any], late: dict[str, Any], early: dict[str, Any], lose: Callable[[Any], None], *, deep: bool
-) -> dict[str, Any]:
-    out = {}
-    for key in dict.fromkeys((*late, *early)):
-        old, x, y = was.get(key, _ABSENT), late.get(key, _ABSENT), early.get(key, _ABSENT)
-        if _same(x, y) or _same(y, old):
-            value = x
-        elif _same(x, old):
-            value = y
-        else:
-            value = _meet("deep" if deep else "later", key, old, x, y, _under(key, lose))
-        if value is not _ABSENT:
-            out[key] = value
-    return out
-
-
-def _under(key: str, lose: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Lose a value inside a mapping: it is kept with the key it stood at."""
-    return lambda value: lose({key: value})
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or value is _ABSENT
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Equal in value and in type, all the way down: 1 is not true."""
-    if a is b or type(a) is not type(b):
-        return a is b
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    if isinstance(a, list):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return bool(a == b)
-
-
-def attic_files(losses: Iterable[Loss], held: Callable[[str], bytes | None]) -> dict[str, bytes]:
-    """path -> bytes of the attic entries for losses, in tbd's format; `remote` is the winner's side.
-
-    `held(path)` is what stands there already: another entry is never written over.
-    """
-    out: dict[str, bytes] = {}
-    for loss in losses:
-        stem = f"{ATTIC}{loss.entity}_{loss.at.replace(':', '-')[:40]}_{file_part(loss.field)}"
-        data = attic_entry(loss.entity, loss.at, loss.field, loss.value, loss.loser, loss.winner).encode()
-        path, n = f"{stem}.yml", 1
-        while (out.get(path) or held(path)) not in (None, data):
-            path, n = f"{stem}.{n}.yml", n + 1
-        out[path] = data
-    return out
-
-
-def file_part(field: str) -> str:
-    """A field name as part of a file name: what a front matter calls its keys must not choose where we write."""
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in field)[:40]
-    return safe if safe == field else f"{safe}-{sum(field.encode()) % 9973}"
-
-
-def attic_entry(
-    entity: str, at: str, field: str, lost: Any, loser: Issue, winner: Issue, *, winner_source: str = "remote"
-) -> str:
-    """One attic entry as tbd writes it. `lost` is kept as its JSON form; `local` is the side that lost."""
-    import json
-
-    sides = {"remote": winner, "local": loser} if winner_source == "remote" else {"remote": loser, "local": winner}
-    return canon.dumps(
-        {
-            "entity_id": entity,
-            "timestamp": at,
-            "field": field,
-            "lost_value": json.dumps(lost, ensure_ascii=False),
-            "winner_source": winner_source,
-            "loser_source": "local" if winner_source == "remote" else "remote",
-            "context": {
-                "local_version": sides["local"]["version"],
-                "remote_version": sides["remote"]["version"],
-                "local_updated_at": sides["local"]["updated_at"],
-                "remote_updated_at": sides["remote"]["updated_at"],
-            },
-        }
-    )

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 
 from tbdx.core import canon, ids
+from tbdx.core.attic import DELETED, Loss, attic_entry, file_part
 from tbdx.core.codec import decode
 from tbdx.core.entity import BODY
-from tbdx.core.merge import DELETED, Loss, attic_entry, file_part
 from tbdx.core.times import is_instant, to_ms
 from tbdx.core.typed import date_of
 from tbdx.errors import BadFile, Disk, Invalid, NotFound, TbdxError, Unknown

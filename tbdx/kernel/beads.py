@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 
 from tbdx.core import beads, codec
+from tbdx.core.attic import Loss
 from tbdx.core.beads import Row
 from tbdx.core.entity import blocks
-from tbdx.core.merge import Loss
 from tbdx.errors import BadFile, Disk, NotFound, TbdxError
 from tbdx.kernel import Kernel, attic
 from tbdx.kernel import validate as check

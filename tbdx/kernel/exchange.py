@@ -12,7 +12,8 @@ import os
 import stat
 
 from tbdx.core import codec, ids
-from tbdx.core.merge import Loss, canonical, merge_issues
+from tbdx.core.attic import Loss
+from tbdx.core.merge import canonical, merge_issues
 from tbdx.errors import BadFile, Disk, NotFound, TbdxError, Unsupported
 from tbdx.kernel import Kernel, attic, copies
 from tbdx.kernel.copies import Held, Seen

@@ -11,7 +11,7 @@ import contextlib
 import os
 import time
 
-from tbdx.core import codec, merge
+from tbdx.core import attic, codec, merge
 from tbdx.errors import BadFile, Invalid, NotPublished, Sync, TbdxError
 from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
@@ -274,7 +274,7 @@ def _integrate_once(k: Kernel, head: str, tip: str, report: Report, *, may_merge
         new = _merge(k, base, head, tip, report)
     git.reset_worktree_index(new)
     git.move_branch(k.config.branch, new, head)
-    _count(report.received, [letter for path, (letter, _) in theirs.items() if not path.startswith(merge.ATTIC)])
+    _count(report.received, [letter for path, (letter, _) in theirs.items() if not path.startswith(attic.FOLDER)])
     return new
 
 
@@ -303,7 +303,7 @@ def _merge(k: Kernel, base: str | None, head: str, tip: str, report: Report) -> 
     return git.commit_tree(tip, {p: blobs.get(p) for p in against_tip}, [head, tip], message)
 
 
-def conflicts_of(losses: list[merge.Loss]) -> list[tuple[str, str]]:
+def conflicts_of(losses: list[attic.Loss]) -> list[tuple[str, str]]:
     """(issue, field) of each loss; what moves with the status counts once, as `status`."""
     rows = [(loss.entity, "status" if loss.field in merge.STATE else loss.field) for loss in losses]
     return list(dict.fromkeys(rows))
