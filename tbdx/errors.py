@@ -102,7 +102,14 @@ class Disk(TbdxError):
 
 
 class Git(TbdxError):
+    """`reason` tells kinds of failure apart: 'timeout', 'unreachable', 'moved' (a ref was not where it was thought to
+    be), 'damaged' (an object), '' for any other."""
+
     code, type = "git", "GitError"
+
+    def __init__(self, message: str, *, hint: str | None = None, reason: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
 
 
 class Sync(TbdxError):

@@ -22,7 +22,7 @@ MAY = {
 ONLY = {
     "click": {"cli/"},
     "git": {"store/git.py"},
-    "subprocess": {"store/git.py", "cli/"},
+    "subprocess": {"store/process.py", "cli/"},
     "watchfiles": {"store/watch.py"},
     "socket": {"bus/", "bridge/"},
     "os.environ": {"cli/"},

@@ -1,7 +1,7 @@
 """What can be done. A Kernel is one command's view of one repository: where, when, by whom, and with what chance.
 
 Verbs are functions in the modules beside this one; they take the kernel first, gather what they need, decide, and act
-once. What people should know beyond the result goes through `say`.
+once. What people should know beyond the result goes through `say`, what they watch while they wait through `progress`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from tbdx.core import ids
 from tbdx.errors import BadFile, Invalid, NotFound, TbdxError, Unsupported
 from tbdx.store import config as settings
-from tbdx.store import entities, files, layout
+from tbdx.store import entities, failpoint, files, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,9 +38,10 @@ class Kernel:
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes] = os.urandom,
         say: Callable[[str, str], None],
+        progress: Callable[[str], None] | None = None,
     ) -> None:
         self.cwd, self.env = cwd, env
-        self.now_ms, self.entropy, self.say = now_ms, entropy, say
+        self.now_ms, self.entropy, self.say, self.progress = now_ms, entropy, say, progress
         self._repo: layout.Repo | None = None
         self._config: settings.Config | None = None
         self._names: entities.Names | None = None
@@ -49,6 +50,8 @@ class Kernel:
         self._last_ulid = 0
         self._lock: Lock | None = None
         self.wrote = False  # whether this command has changed the tracker's files
+        if "TBDX_FAILPOINT" in env:
+            failpoint.arm(env["TBDX_FAILPOINT"])
 
     # where we are
 
@@ -69,7 +72,7 @@ class Kernel:
         if self._git is None:
             from tbdx.store.git import Git
 
-            self._git = Git(self.repo, self.env)
+            self._git = Git(self.repo, self.env, self._heard if self.progress else None)
         return self._git
 
     def open(self) -> None:
@@ -99,6 +102,18 @@ class Kernel:
         """Show, from a long loop, that this writer lives."""
         if self._lock is not None:
             self._lock.touch()
+
+    def step(self, what: str, n: int, total: int) -> None:
+        """The n-th step of a long loop: somebody may wait for it, or watch it."""
+        self.touch()
+        if self.progress is not None:
+            self.progress(f"{what}: {n} of {total}")
+
+    def _heard(self, words: bytes) -> None:
+        """What git tells of its progress; the last of it is news."""
+        last = words.replace(b"\r", b"\n").strip().rpartition(b"\n")[2]
+        if self.progress is not None and last:
+            self.progress(last.decode("utf-8", "replace").removeprefix("remote: "))
 
     # when, and by chance
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tbdx.errors import TbdxError
-from tbdx.kernel import Kernel, exchange
+from tbdx.kernel import Kernel
 from tbdx.kernel.sync import Kept, Report, sync
 
 TYPE_CHECKING = False
@@ -33,11 +33,15 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
     try:
         report = sync(k, push=push, pull=pull)
     except Kept as e:
-        if auto_save and e.permanent:
+        if auto_save and e.reason != "contended":
+            from tbdx.kernel import exchange
+
             e.saved = exchange.save(k, outbox=True)["saved"]
         raise
     if not (take_in and push and pull) or report.local_only or not os.path.isdir(f"{k.repo.workspaces}/outbox/issues"):
         return report, {}
+    from tbdx.kernel import exchange
+
     taken = exchange.import_workspace(k, outbox=True, clear=True)
     report.add(sync(k))
     return report, {"importedFromOutbox": taken["imported"]}

@@ -34,8 +34,8 @@ def load(k: Kernel, *groups: str, ready_only: bool = False) -> Columns:
     """
     k.open()
     groups = ("ready" if ready_only and not groups else "hot", *groups)
-    seen = cache.scan(k.repo)
-    kept = cache.opened(k.repo)
+    seen = cache.scan(k.repo.issues)
+    kept = cache.opened(k.repo, "issues")
     if kept is not None:
         try:
             made = _from_cache(k, kept, seen, groups)
@@ -200,7 +200,7 @@ def _write(
             free: Columns = {name: [at[name][n] for n in which] for name in GROUPS["hot"]}
             yield "ready", [*(free | {"blocks": [[] for _ in which]}).values()]
 
-        cache.write(k.repo, sections())
+        cache.write(k.repo, "issues", sections())
 
 
 def _tell(k: Kernel, bad: dict[str, tuple[str, int]]) -> None:

@@ -11,9 +11,8 @@ from typing import Any
 
 from tbdx.core.merge import ISSUES
 from tbdx.errors import TbdxError
-from tbdx.kernel import Kernel
+from tbdx.kernel import Kernel, pending
 from tbdx.kernel.setup import worktree_status
-from tbdx.kernel.sync import pending
 from tbdx.store import files, git, layout
 
 WORDS = {"A": "new", "M": "modified", "D": "deleted"}  # tbd's, of `sync --status`
@@ -37,12 +36,12 @@ def ask(k: Kernel, branch: str, remote: str, *, readable: bool) -> dict[str, Any
 
 def _against_files(k: Kernel, tip: str) -> dict[str, Any]:
     try:
-        changed, withheld = pending(k, tip)
+        found = pending.look(k, tip)
     except OSError as e:
         return {"withheld": [f"cannot be read: {e.filename}: {e.strerror}"]}
     return {
-        "unsaved": [f"{WORDS[kind]}: {path}" for path, kind in sorted(changed.items())],
-        "withheld": [f"withheld: {path}: {why}" for path, why in sorted(withheld.items())],
+        "unsaved": [f"{WORDS[kind]}: {path}" for path, kind in sorted(found.changed.items())],
+        "withheld": [f"withheld: {path}: {why}" for path, why in sorted(found.withheld.items())],
     }
 
 

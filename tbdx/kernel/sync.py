@@ -1,32 +1,33 @@
 """Exchanging the sync branch with a remote: commit what is pending, fetch, merge, publish, and read it back.
 
 The order under the lock is objects, worktree files, the worktree's index, the branch; a kill anywhere leaves a state
-that the next sync finishes. The network is used only while the lock is free. A file that cannot be read as an issue
-is withheld by name, and the others go out.
+that the next sync finishes. The network is used only while the lock is free.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
+from functools import partial
 
-from tbdx.core import attic, codec, merge
-from tbdx.errors import BadFile, Invalid, NotPublished, Sync, TbdxError
+from tbdx.core import attic, lineage, merge
+from tbdx.errors import BadFile, Invalid, NotPublished, Sync
 from tbdx.errors import Git as GitError
-from tbdx.kernel import Kernel
-from tbdx.kernel.worktree import is_ours, populate
-from tbdx.store import entities, files
+from tbdx.kernel import Kernel, heal, pending
+from tbdx.kernel.pending import MOST, blob_id
+from tbdx.kernel.worktree import is_ours, put
+from tbdx.store import files
+from tbdx.store.git import PLAIN, STANDS_ON, Change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeVar
 
     T = TypeVar("T")
 
-BUDGET_S = 60.0  # how long a sync goes on trying when others publish at the same moment
-TRIES = 20
+BUDGET_S = 60.0  # how long a sync goes on trying when others publish at the same moment,
+TRIES = 20  # and how often at least
+UNSHOWN = 5  # so many pushes that a remote takes and then does not show, and it is told
 _KINDS = {"A": "new", "M": "updated", "T": "updated", "D": "deleted"}
 
 
@@ -61,62 +62,19 @@ class Report:
         return out | ({"localOnly": True} if self.local_only else {})
 
 
-def sync(k: Kernel, *, push: bool = True, pull: bool = True) -> Report:
-    """Exchange everything; the report tells what happened, and returning means that the remote has been read back.
-
-    With only one of `push` and `pull`, one direction, and never a merge. Raises NotPublished when the work is kept
-    here but the remote does not have it; Sync and GitError as they say.
-    """
-    k.open()
-    report = Report()
-    git, config = k.git, k.config
-    with k.writing():
-        _check_branch(k)
-        head = commit_pending(k, report)
-    if not git.has_remote(config.remote):
-        report.local_only = True
-        return report
-    started, tries = time.monotonic(), 0
-    while True:
-        tip = _asked(k, report, git.fetch)
-        if tip != head and pull and tip is not None and not git.is_ancestor(tip, head):
-            with k.writing():
-                head = integrate(k, tip, report, may_merge=push)
-        if not push:
-            return report
-        if tip == head:
-            return report
-        taken, why = _asked(k, report, git.push, head)
-        if taken:
-            shown = _asked(k, report, git.published)
-            if shown == head or (shown and git.commit_of(shown) and git.is_ancestor(head, shown)):
-                return report
-            why = "behind"  # somebody rewrote the branch in the same moment: look again
-        if why != "behind" and _asked(k, report, git.published) == tip:
-            raise _kept(k, report, f"{config.remote} refused: {why}", permanent=True)
-        if not pull:
-            raise Sync(f"{config.remote} has changes that are not here yet", hint="tbdx sync merges and publishes")
-        tries += 1
-        if tries >= TRIES or time.monotonic() - started > BUDGET_S:
-            raise _kept(k, report, f"others kept publishing first, {tries} times", permanent=False)
-        time.sleep(min(2.0, 0.05 * 2 ** min(tries, 5)) * (0.5 + k.entropy(1)[0] / 255))
-
-
-def _asked(k: Kernel, report: Report, ask: Callable[..., T], *more: str) -> T:
-    """Ask the remote; when it cannot be reached everything is kept here."""
-    try:
-        return ask(k.config.remote, k.config.branch, *more)
-    except GitError as e:
-        raise _kept(k, report, e.message, permanent=False)
-
-
 class Kept(NotPublished):
-    """Committed here, not published; `report` is what was done, `permanent` whether trying again is of no use."""
+    """Committed here, not published. `report` is what was done, `unpushed` how many commits the remote lacks.
 
-    def __init__(self, message: str, report: Report, unpushed: int, *, permanent: bool, hint: str) -> None:
+    `reason`: 'refused' by the server, 'unreachable', 'timeout', or 'contended': others kept publishing first.
+    """
+
+    def __init__(self, message: str, report: Report, unpushed: int, *, reason: str, hint: str) -> None:
         super().__init__(message, hint=hint)
-        self.report, self.unpushed, self.permanent = report, unpushed, permanent
+        self.report, self.unpushed, self.reason = report, unpushed, reason
         self.saved: int | None = None  # issues copied to the outbox
+
+    def facts(self) -> dict[str, object]:
+        return {"reason": self.reason}
 
     def as_json(self) -> dict[str, Any]:
         """tbd's shape of a sync whose push failed."""
@@ -124,114 +82,120 @@ class Kept(NotPublished):
             "pushFailed": True,
             "pushError": self.message,
             "unpushedCommits": self.unpushed,
-            "errorType": "permanent" if self.permanent else "transient",
+            "errorType": "permanent" if self.reason == "refused" else "transient",
+            "reason": self.reason,
             **({} if self.saved is None else {"savedToOutbox": self.saved}),
         }
 
 
-def _kept(k: Kernel, report: Report, message: str, *, permanent: bool) -> Kept:
+def sync(k: Kernel, *, push: bool = True, pull: bool = True) -> Report:
+    """Exchange everything; the report tells what happened, and returning means that the remote has been read back.
+
+    With only one of `push` and `pull`, one direction, and never a merge. Raises Kept when the work is kept here but
+    the remote does not have it; Sync and GitError as they say.
+    """
+    k.open()
+    report = Report()
+    git, config = k.git, k.config
+    with k.writing():
+        heal.worktree(k)
+        head = commit_pending(k, report)
+        unfinished = heal.intent(k)
+        if unfinished:
+            head = integrate(k, unfinished, report)
+    if not git.has_remote(config.remote):
+        report.local_only = True
+        if git.remotes():
+            hint = f"tbdx config set sync.remote {git.remotes()[0]}"
+            k.say("notice", f"no remote {config.remote} is configured here, but {', '.join(git.remotes())}: {hint}")
+        return report
+    seen = git.remote_tip(config.remote, config.branch)
+    started, tries, unshown = time.monotonic(), 0, 0
+    while True:
+        tip = _tip(k, report, seen)
+        if tip != head and pull:
+            for commit in (*_lost_by(k, seen, tip), tip):
+                head = _bring(k, commit, report, may_merge=push) if commit else head
+        seen = tip
+        if not push or tip == head:
+            return report
+        taken, why = _asked(k, report, git.push, config.remote, config.branch, head)
+        if taken or why != "behind":
+            shown = _asked(k, report, git.heads, config.remote, config.branch).get(config.branch)
+            if shown == head or (shown and git.commit_of(shown) and git.is_ancestor(head, shown)):
+                return report
+            if not taken and shown == tip:
+                raise _kept(k, report, f"{config.remote} refused: {why}", "refused")
+            unshown += taken and shown == tip
+            if unshown == UNSHOWN:
+                raise _kept(k, report, f"{config.remote} took the push and does not show it", "refused")
+        if not pull:
+            raise Sync(f"{config.remote} has changes that are not here yet", hint="tbdx sync merges and publishes")
+        tries += 1
+        if tries >= TRIES and time.monotonic() - started > BUDGET_S:
+            raise _kept(k, report, f"others kept publishing first, {tries} times", "contended")
+        time.sleep(min(2.0, 0.05 * 2 ** min(tries, 5)) * (0.5 + k.entropy(1)[0] / 255))
+
+
+def _tip(k: Kernel, report: Report, seen: str | None) -> str | None:
+    """The remote's tip as it is now, its objects here."""
+    git, remote, branch = k.git, k.config.remote, k.config.branch
+    tip = _asked(k, report, git.heads, remote, branch).get(branch)
+    if tip is None or (tip == seen and git.commit_of(tip)):
+        return tip
+    tip = _asked(k, report, git.fetch, remote, branch, tip)
+    head = git.branch_tip(branch)
+    if head and git.is_cut() and git.merge_base(head, tip) is None:
+        tip = _asked(k, report, partial(git.fetch, whole=True), remote, branch, tip)
+    _asked(k, report, git.fetch_missing, remote, tip)
+    return tip
+
+
+def _lost_by(k: Kernel, seen: str | None, tip: str | None) -> Iterable[str]:
+    """What the remote had when it was last fetched and has no more: it was rewound, deleted or forced elsewhere."""
+    if seen is None or seen == tip or (tip is not None and k.git.is_ancestor(seen, tip)):
+        return ()
+    what = "was deleted on" if tip is None else "was rewound or rewritten on"
+    k.say("warn", f"{k.config.branch} {what} {k.config.remote}: nothing is taken back, what it had is published again")
+    with k.locked():
+        heal.backup(k, seen)
+    return (seen,)
+
+
+def _bring(k: Kernel, tip: str, report: Report, *, may_merge: bool) -> str:
+    """Bring a commit into the branch, if it is not there; the branch's tip."""
+    head = k.git.branch_tip(k.config.branch)
+    if head is not None and (tip == head or k.git.is_ancestor(tip, head)):
+        return head
+    with k.writing():
+        return integrate(k, tip, report, may_merge=may_merge)
+
+
+def _asked(k: Kernel, report: Report, ask: Callable[..., T], *more: str) -> T:
+    """Ask the remote; when it cannot be reached everything is kept here."""
+    try:
+        return ask(*more)
+    except GitError as e:
+        raise _kept(k, report, e.message, e.reason or "unreachable")
+
+
+def _kept(k: Kernel, report: Report, message: str, reason: str) -> Kept:
     tip = k.git.remote_tip(k.config.remote, k.config.branch)
     head = k.git.branch_tip(k.config.branch)
     unpushed = k.git.count(head, tip) if head and tip else 0
     hint = "everything is committed here; sync again when the remote takes it"
-    return Kept(message, report, unpushed, permanent=permanent, hint=hint)
-
-
-def _check_branch(k: Kernel) -> None:
-    """The hidden worktree must be whole and on our branch before anything is committed from it."""
-    on = k.git.worktree_branch() if k.git.worktree_git_dir() else None
-    if on != k.config.branch:
-        raise Sync(
-            f"{k.repo.worktree} is not on branch {k.config.branch}",
-            hint=f"move it aside and repeat the command: it is made anew from {k.config.branch}",
-        )
-
-
-# what is pending here
-
-
-def pending(k: Kernel, head: str) -> tuple[dict[str, str], dict[str, str]]:
-    """({path: 'A', 'M' or 'D'} of the worktree against the branch, {path: why} of what must not go out)."""
-    entries = k.git.tree(head)
-    tree = {path: blob for path, (mode, blob) in entries.items() if is_ours(path, mode)}
-    changed: dict[str, str] = {}
-    withheld: dict[str, str] = {}
-    seen = set()
-    for rel, odd in files.walk(k.repo.data):
-        path = merge.DATA + rel
-        if path not in entries and (rel.endswith((".tmp", ".temp")) or ".lock/" in rel):
-            continue
-        seen.add(path)
-        if path in entries and path not in tree:
-            continue  # git has something else than a plain file there, and it stays as it is
-        if odd or not is_ours(path, "100644"):
-            withheld[path] = odd or "not a name that tbdx writes"
-            continue
-        try:
-            data = files.read(f"{k.repo.data}/{rel}", 64 * codec.LARGEST)
-        except (FileNotFoundError, TbdxError):
-            withheld[path] = "cannot be read"
-            continue
-        if blob_id(data, head) == tree.get(path):
-            continue
-        why = _damage(path, data)
-        if why:
-            withheld[path] = why
-        else:
-            changed[path] = "M" if path in tree else "A"
-    return changed | dict.fromkeys(tree.keys() - seen, "D"), withheld
-
-
-def blob_id(data: bytes, like: str) -> str:
-    """The id git gives a blob, in the hash of the id `like`."""
-    import hashlib
-
-    made = hashlib.sha1 if len(like) == 40 else hashlib.sha256
-    return made(b"blob %d\0" % len(data) + data).hexdigest()
-
-
-def _damage(path: str, data: bytes) -> str | None:
-    """Why an issue file must not be published, None when it may."""
-    if not (path.startswith(merge.ISSUES) and path.endswith(".md")):
-        return None
-    try:
-        codec.parse(codec.decode(data), path[len(merge.ISSUES) : -3])
-    except BadFile as e:
-        return e.message
-    return None
+    return Kept(message, report, unpushed, reason=reason, hint=hint)
 
 
 def commit_pending(k: Kernel, report: Report) -> str:
     """Commit the worktree's changes to the branch, and give its tip. Called under the lock."""
-    git = k.git
-    head = git.branch_tip(k.config.branch)
-    if head is None:
-        raise Sync(f"branch {k.config.branch} is gone", hint="tbdx doctor")
-    k.names.load()
-    k.names.save()  # what was repaired
-    changed, report.withheld = pending(k, head)
-    gone = [p for p, kind in changed.items() if kind == "D" and p.startswith(merge.ISSUES)]
-    if len(gone) > 1 and not entities.listing(k.repo):
-        k.say("warn", "every issue file was gone from the worktree; they were brought back from the branch")
-        populate(k, head)
-        changed, report.withheld = pending(k, head)
-    if not changed:
-        return head
-    kept = [p for p, kind in changed.items() if kind != "D"]
-    blobs = git.hash_files([f"{k.repo.worktree}/{p}" for p in kept])
-    tree: dict[str, str | None] = dict(zip(kept, blobs, strict=True))
-    tree |= dict.fromkeys((p for p, kind in changed.items() if kind == "D"), None)
-    stamp = k.now()[:19].replace(":", "-")
-    count = len(changed)
-    message = f"tbd sync: {stamp} ({count} file{'s' if count != 1 else ''})"
-    new = git.commit_tree(head, tree, [head], message)
-    git.reset_worktree_index(new)
-    git.move_branch(k.config.branch, new, head)
-    _count(report.sent, changed.values())
-    return new
+    sent: list[str] = []
+    head = pending.commit(k, report.withheld, sent)
+    _count(report.sent, sent)
+    return head
 
 
-def _count(into: dict[str, int], letters: Any) -> None:
+def _count(into: dict[str, int], letters: Iterable[str]) -> None:
     for letter in letters:
         into[_KINDS[letter]] += 1
 
@@ -239,68 +203,102 @@ def _count(into: dict[str, int], letters: Any) -> None:
 # what came
 
 
-def integrate(k: Kernel, tip: str, report: Report, *, may_merge: bool) -> str:
-    """Bring the remote's commit into the branch and the worktree; the new tip. Called under the lock.
+def integrate(k: Kernel, tip: str, report: Report, *, may_merge: bool = True) -> str:
+    """Bring a commit into the branch and the worktree; the new tip. Called under the lock.
 
     A person may save a file at any moment, lock or not: then it is committed first, and the merge is made again.
     """
     for _ in range(5):
-        more = Report()
-        head = commit_pending(k, more)
-        report.add(more)
+        head = commit_pending(k, report)
         try:
-            return _integrate_once(k, head, tip, report, may_merge=may_merge)
+            head = _integrate_once(k, head, tip, report, may_merge=may_merge)
         except _Moved:
             continue
+        heal.intent_done(k)
+        return head
     raise Sync("files keep changing while they are merged", hint="let the editor rest, then sync again")
 
 
 class _Moved(Exception):
-    """A file is not what was read a moment ago."""
+    """A file, or the branch, is not what it was a moment ago."""
 
 
 def _integrate_once(k: Kernel, head: str, tip: str, report: Report, *, may_merge: bool) -> str:
     git = k.git
-    if git.is_ancestor(tip, head):
-        return head
     base = git.merge_base(head, tip)
-    theirs = git.differing(base, tip) if base else dict.fromkeys(git.tree(tip), ("A", "100644"))
+    if base == tip:
+        return head
+    theirs = git.differing(base, tip)
     if base == head:
-        _apply(k, head, git.content(tip, theirs), theirs, report)
-        new = tip
+        new, losses, files_of = tip, list[attic.Loss](), git.blobs(c.new for c in theirs.values() if c.new)
+        changes = {path: files_of[c.new] if c.new else None for path, c in theirs.items()}
+        was = {path: c.old for path, c in theirs.items()}
     elif not may_merge:
         raise Sync("both sides have changes; --pull only moves forward", hint="tbdx sync merges and publishes")
     else:
-        new = _merge(k, base, head, tip, report)
-    git.reset_worktree_index(new)
-    git.move_branch(k.config.branch, new, head)
-    _count(report.received, [letter for path, (letter, _) in theirs.items() if not path.startswith(attic.FOLDER)])
+        new, changes, was, losses = _merge(k, base, head, tip, theirs)
+    heal.note_intent(k, new)
+    _apply(k, head, changes, was, report.withheld)
+    git.set_worktree_index(new)
+    try:
+        git.move_refs({f"refs/heads/{k.config.branch}": (new, head), STANDS_ON: (new, "")})
+    except GitError as e:
+        if e.reason == "moved":
+            raise _Moved
+        raise
+    report.conflicts += conflicts_of(losses)
+    _count(report.received, [c.letter for path, c in theirs.items() if not path.startswith(attic.FOLDER)])
     return new
 
 
-def _merge(k: Kernel, base: str | None, head: str, tip: str, report: Report) -> str:
-    """Merge by our rules, write the worktree's files, and give the merge commit (or `tip` when it says it all)."""
+def _merge(
+    k: Kernel, base: str | None, head: str, tip: str, theirs: Mapping[str, Change]
+) -> tuple[str, dict[str, bytes | None], dict[str, str | None], list[attic.Loss]]:
+    """(the merge commit, or `tip` when it says it all; what changes against `head`; blobs there before; losses)."""
     git = k.git
-    paths = {*git.differing(head, tip)}
-    was = git.content(base, paths) if base else {}
-    ours, theirs = git.content(head, paths), git.content(tip, paths)
-    tree = git.tree(head)
+    ours = git.differing(base, head)
+    blobs: dict[str, tuple[str | None, str | None, str | None]] = {}
+    for path in {*ours, *theirs}:
+        a, b = ours.get(path), theirs.get(path)
+        was = a.old if a else b.old if b else None
+        three = was, a.new if a else was, b.new if b else was
+        if three[1] != three[2]:
+            blobs[path] = three
+    data = git.blobs(blob for three in blobs.values() for blob in three if blob)
+    x, y, z = ({p: data[blob] for p, three in blobs.items() if (blob := three[n])} for n in range(3))
+    everything: dict[str, tuple[str, str]] = {}
 
     def held(path: str) -> bytes | None:
-        blob = tree[path][1] if path in tree and path not in paths else None
+        if not everything:
+            everything.update(git.tree(head))
+        blob = everything[path][1] if path in everything and path not in blobs else None
         return git.blobs([blob])[blob] if blob else None
 
-    merged, losses = merge.merge_trees(was, ours, theirs, held)
-    against_tip = {p: data for p, data in merged.items() if data != theirs.get(p) and is_ours(p, "100644")}
-    written = [(p, data) for p, data in against_tip.items() if data is not None]
-    blobs = dict(zip((p for p, _ in written), git.hash_all([data for _, data in written]), strict=True))
-    against_head = {p: data for p, data in merged.items() if data != ours.get(p)}
-    _apply(k, head, {p: d for p, d in against_head.items() if d is not None}, against_head, report)
-    report.conflicts += conflicts_of(losses)
-    if not against_tip:
-        return tip
+    merged, losses = lineage.merge(_history(k, base, head, tip, blobs), base or "", (head, tip), x, y, z, held)
+    changes = {p: d for p, d in merged.items() if d != y.get(p) and is_ours(p, PLAIN)}
+    was_here = {p: blobs[p][1] if p in blobs else None for p in changes}
+    against_tip = {p: d for p, d in merged.items() if d != z.get(p) and is_ours(p, PLAIN)}
+    written = {p: d for p, d in against_tip.items() if d is not None}
+    stored = dict(zip(written, git.hash_all([*written.values()]), strict=True))
+    whole = {p: stored.get(p) for p in against_tip}
+    # what is no plain file is not ours to judge: it travels along
+    whole |= {p: f"{c.mode} {c.id}" for p, c in ours.items() if c.new is None and c.letter != "D" and p not in theirs}
+    if not whole:
+        return tip, changes, was_here, losses
     message = "tbd sync: resolved merge conflicts" if losses else "tbd sync: merge remote changes"
-    return git.commit_tree(tip, {p: blobs.get(p) for p in against_tip}, [head, tip], message)
+    return git.commit_tree(tip, whole, [head, tip], message), changes, was_here, losses
+
+
+def _history(k: Kernel, base: str | None, head: str, tip: str, paths: Mapping[str, Any]) -> list[Any]:
+    """What `core.lineage` wants to know of the commits since `base`, for some paths."""
+    if base is None:
+        return []
+    rows = k.git.history(base, head, tip)
+    data = k.git.blobs(blob for *_, changed in rows for path, blob in changed.items() if blob and path in paths)
+    return [
+        (commit, parents, {p: data[blob] if blob else None for p, blob in changed.items() if p in paths})
+        for commit, parents, changed in rows
+    ]
 
 
 def conflicts_of(losses: list[attic.Loss]) -> list[tuple[str, str]]:
@@ -309,33 +307,28 @@ def conflicts_of(losses: list[attic.Loss]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(rows))
 
 
-def _apply(k: Kernel, head: str, new: Mapping[str, bytes], paths: Mapping[str, Any], report: Report) -> None:
-    """Write the worktree's files, each only if it still holds what the branch says it does. Raises _Moved."""
-    tree = k.git.tree(head)
-    chosen = [p for p in paths if is_ours(p, "100644") and p not in report.withheld]
+def _apply(
+    k: Kernel, like: str, new: Mapping[str, bytes | None], was: Mapping[str, str | None], withheld: Mapping[str, str]
+) -> None:
+    """Write the worktree's files, each only if it still is what the branch says it was. Raises _Moved."""
+    chosen = [p for p in new if is_ours(p, PLAIN) and p not in withheld]
     for path in chosen:
-        _check_unmoved(k, path, tree[path][1] if path in tree else None, new.get(path), head)
-    for path in chosen:
-        target = files.inside(k.repo.worktree, *path.split("/"))
-        if path in new:
-            files.make_folder(os.path.dirname(target))
-            files.write(target, new[path], scratch=k.repo.scratch)
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(target)
-    k.touch()
+        _check_unmoved(k, path, was[path], new[path], like)
+    for n, path in enumerate(chosen, 1):
+        k.step("writing files", n, len(chosen))
+        put(k, path, new[path])
 
 
-def _check_unmoved(k: Kernel, path: str, blob: str | None, new: bytes | None, head: str) -> None:
+def _check_unmoved(k: Kernel, path: str, blob: str | None, new: bytes | None, like: str) -> None:
     try:
-        data = files.read(files.inside(k.repo.worktree, *path.split("/")), 64 * codec.LARGEST)
+        data = files.read(files.inside(k.repo.worktree, *path.split("/")), MOST)
     except FileNotFoundError:
         if blob is not None and new is not None:
             raise _Moved
         return
     except BadFile as e:
         raise Sync(e.message, hint="move it away, then sync again")
-    if data != new and blob_id(data, head) != blob:
+    if data != new and blob_id(data, like) != blob:
         raise _Moved
 
 
@@ -347,20 +340,21 @@ def status(k: Kernel) -> dict[str, Any]:
     k.open()
     git, config = k.git, k.config
     head = git.branch_tip(config.branch) or ""
-    changed, withheld = pending(k, head)
+    found = pending.look(k, head)
     tip = None
     if git.has_remote(config.remote):
+        tip = git.remote_tip(config.remote, config.branch)
         try:
-            tip = git.fetch(config.remote, config.branch)
+            there = git.heads(config.remote, config.branch).get(config.branch)
+            tip = git.fetch(config.remote, config.branch, there) if there not in (None, tip) else there
         except GitError as e:
             k.say("notice", f"{e.message}; compared with what was last fetched")
-            tip = git.remote_tip(config.remote, config.branch)
     words = {"A": "new", "M": "modified", "D": "deleted"}
-    local = [f"{words[kind]}: {path}" for path, kind in sorted(changed.items())]
+    local = [f"{words[kind]}: {path}" for path, kind in sorted(found.changed.items())]
     ahead = git.count(head, tip) if tip else 0
     behind = git.count(tip, head) if tip else 0
     return {
-        "synced": not local and not withheld and tip is not None and ahead == behind == 0,
+        "synced": not local and not found.withheld and tip is not None and ahead == behind == 0,
         "localChanges": local,
         "remoteChanges": git.titles(tip, head) if tip and behind else [],
         "syncBranch": config.branch,

@@ -7,14 +7,14 @@ change a byte, and nothing but plain files is taken.
 from __future__ import annotations
 
 import os
-import shutil
 
 from tbdx.core.ids import is_internal
-from tbdx.errors import Disk, TbdxError
 from tbdx.errors import Git as GitError
+from tbdx.errors import TbdxError
 from tbdx.kernel import Kernel
 from tbdx.store import config as settings
 from tbdx.store import files
+from tbdx.store.git import STANDS_ON
 
 NOTICE = "tbd-sync worktree was missing; auto-materialized it (fresh clone, or the worktree was removed)."
 
@@ -27,24 +27,32 @@ def materialize(k: Kernel, *, fresh: bool = False) -> None:
     """
     git, repo, config = k.git, k.repo, k.config
     settings.check_layout(repo)
-    begin = _adopt_or_begin(k) if git.branch_tip(config.branch) is None else None
+    tip = git.branch_tip(config.branch)
+    begin = _adopt_or_begin(k) if tip is None else None
+    if (tip or begin) and not os.path.isdir(repo.issues):
+        _bring_objects(k, tip or begin or "")
     with k.locked():
         tip = git.branch_tip(config.branch)
         if tip is None and begin is not None:
-            git.move_branch(config.branch, begin, None)
+            git.move_refs({f"refs/heads/{config.branch}": (begin, None)})
             tip = begin
         if tip is None:
             raise TbdxError(f"branch {config.branch} went away", hint="repeat the command")
         if not os.path.exists(f"{repo.worktree}/.git"):
-            if os.path.isdir(repo.worktree) and os.listdir(repo.worktree):
+            found = set(os.listdir(repo.worktree)) if os.path.isdir(repo.worktree) else set()
+            if found == {".tbd"}:
+                register(k)
+            elif found:
                 raise TbdxError(
                     f"{repo.worktree} holds files but is not a git worktree",
                     hint="move it aside, then repeat the command: it is made anew from the sync branch",
                 )
-            files.make_folder(os.path.dirname(repo.worktree))
-            git.add_worktree(config.branch)
+            else:
+                files.make_folder(os.path.dirname(repo.worktree))
+                git.add_worktree(config.branch)
         if not os.path.isdir(repo.issues):
             populate(k, tip)
+            git.move_refs({STANDS_ON: (tip, "")})
             if not fresh:
                 k.say("notice", NOTICE)
         if not repo.legacy and not os.path.exists(settings.layout_path(repo)):
@@ -58,7 +66,10 @@ def _adopt_or_begin(k: Kernel) -> str:
     if not git.has_remote(config.remote):
         return known or git.first_commit()
     try:
-        return git.fetch(config.remote, config.branch) or known or git.first_commit()
+        there = git.heads(config.remote, config.branch).get(config.branch)
+        if there:
+            return git.fetch(config.remote, config.branch, there)
+        return known or git.first_commit()
     except GitError as e:
         if known:
             k.say("notice", f"{e.message}; begun from what was last fetched")
@@ -67,6 +78,27 @@ def _adopt_or_begin(k: Kernel) -> str:
             f"{e.message}\nWhether the remote has a {config.branch} branch is not known, so none is begun here",
             hint="repeat the command when the remote can be reached",
         )
+
+
+def _bring_objects(k: Kernel, commit: str) -> None:
+    """In a partial clone, fetch now what would else be fetched under the lock, file by file."""
+    try:
+        k.git.fetch_missing(k.config.remote, commit)
+    except GitError as e:
+        k.say("notice", e.message)
+
+
+def register(k: Kernel) -> None:
+    """Make a folder that lost its tie to git the hidden worktree again. The files in it are not touched."""
+    git, branch = k.git, k.config.branch
+    stands = git.refs(STANDS_ON).get(STANDS_ON) or git.branch_tip(branch)
+    if git.branch_tip(branch) is None:
+        stands = stands or git.first_commit()
+        git.move_refs({f"refs/heads/{branch}": (stands, None)})
+    git.tie_worktree(branch)
+    git.put_worktree_on(branch)
+    git.set_worktree_index(stands or "")
+    k.say("notice", f"{k.repo.worktree} was no git worktree any more; it is one again, its files as they were")
 
 
 def populate(k: Kernel, commit: str) -> None:
@@ -79,27 +111,37 @@ def populate(k: Kernel, commit: str) -> None:
     for path in odd:
         k.say("warn", f"{path} on the sync branch is not a plain data file; it is left out of the worktree")
     wanted = {path: blob for path, (_, blob) in tree.items() if path not in odd}
-    contents = k.git.blobs(wanted.values()) if wanted else {}
+    contents = k.git.blobs(wanted.values())
     made = f"{k.repo.scratch}/data.{os.getpid()}.{k.entropy(4).hex()}"
-    for folder in (k.repo.scratch, *(f"{made}/.tbd/data-sync/{name}" for name in ("issues", "mappings"))):
-        files.make_folder(folder)
-    for path, blob in wanted.items():
-        target = files.inside(made, *path.split("/"))
-        files.make_folder(os.path.dirname(target))
-        files.write_new(target, contents[blob])
     place = f"{k.repo.worktree}/.tbd"
     try:
+        for name in ("issues", "mappings"):
+            files.make_folder(f"{made}/.tbd/data-sync/{name}")
+        for n, (path, blob) in enumerate(wanted.items(), 1):
+            k.step("writing files", n, len(wanted))
+            target = files.inside(made, *path.split("/"))
+            files.make_folder(os.path.dirname(target))
+            files.write(target, contents[blob])
         if os.path.lexists(place):
             aside = f"{k.repo.own}/backup/data-{k.now()[:23].replace(':', '-')}"
-            files.make_folder(os.path.dirname(aside))
-            shutil.move(place, aside)
+            files.move(place, aside)
             k.say("notice", f"what was in {place} is kept in {aside}")
-        shutil.move(f"{made}/.tbd", place)  # a rename, unless the worktree lies on another disk
-    except OSError as e:
-        raise Disk(f"cannot put the data folder in place: {e.strerror}", hint=files.hint_for(e))
+        files.move(f"{made}/.tbd", place)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
-    k.git.reset_worktree_index(commit)
+        files.remove_tree(made)
+    k.git.set_worktree_index(commit)
+
+
+def put(k: Kernel, path: str, data: bytes | None) -> None:
+    """Write a file of the worktree, or take it away."""
+    *folders, name = path.split("/")
+    folder = files.inside(k.repo.worktree, *folders)
+    target = files.inside(folder, name)
+    if data is None:
+        files.remove(target)
+    else:
+        files.make_folder(folder)
+        files.write(target, data, scratch=k.repo.scratch)
 
 
 def is_ours(path: str, mode: str) -> bool:

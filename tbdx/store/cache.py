@@ -1,7 +1,7 @@
-"""The snapshot of all issues, kept in one file of checked sections under `.git/tbdx/cache/`.
+"""Files of checked sections under `.git/tbdx/cache/`, and the look at the tracker's files that tells what they know.
 
-It is derived and never needed: what cannot be read, or does not fit, counts as absent, and what cannot be written is
-not. Each issue is trusted only while its file's inode, size and change time are those that were seen before the file
+They are derived and never needed: what cannot be read, or does not fit, counts as absent, and what cannot be written
+is not. What is kept of a file is trusted only while its inode, size and change time are those that were seen before it
 was read; and a file that had changed just then is not trusted at all, as its next change might show the same time.
 """
 
@@ -15,7 +15,7 @@ from zlib import crc32
 
 from tbdx.errors import Disk
 from tbdx.store import files
-from tbdx.store.entities import folder
+from tbdx.store.failpoint import reach
 from tbdx.store.layout import Repo
 
 TYPE_CHECKING = False
@@ -49,29 +49,47 @@ def by_name(names: list[str], stats: list[int]) -> dict[str, tuple[int, int, int
     return dict(zip(names, zip(stats[::3], stats[1::3], stats[2::3], strict=True), strict=True))
 
 
-def scan(repo: Repo) -> Seen:
-    """Look at every issue file. Raises Disk."""
-    names: list[str] = []
-    stats: list[int] = []
-    at_ns = time.time_ns()
+def scan(folder: str) -> Seen:
+    """Look at every file of a folder. Raises Disk."""
+    seen = Seen(time.time_ns(), [], [])
+    _look(folder, "", seen, None)
+    return seen
+
+
+def scan_below(folder: str) -> tuple[Seen, dict[str, str]]:
+    """(every file below a folder, its name with the folders that lead there; {name: what it is} of what is no file)."""
+    seen, odd = Seen(time.time_ns(), [], []), dict[str, str]()
+    below = [""]
+    for rel in below:
+        _look(f"{folder}/{rel}" if rel else folder, rel and f"{rel}/", seen, (below, odd))
+    return seen, odd
+
+
+def _look(folder: str, prefix: str, seen: Seen, others: tuple[list[str], dict[str, str]] | None) -> None:
     try:
-        fd = os.open(folder(repo), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             with os.scandir(fd) as entries:  # by its descriptor: the looks then need no path
                 for entry in entries:
+                    name = prefix + entry.name
+                    if others and not entry.is_file(follow_symlinks=False):
+                        if entry.is_dir(follow_symlinks=False):
+                            others[0].append(name)
+                        else:
+                            others[1][name] = files.kind_of(entry.stat(follow_symlinks=False).st_mode)
+                        continue
                     try:
                         status = entry.stat(follow_symlinks=False)
                     except FileNotFoundError:
                         continue  # gone between the listing and the look
-                    names.append(entry.name)
-                    stats += (status.st_ino, status.st_size, status.st_ctime_ns)
+                    seen.names.append(name)
+                    seen.stats += (status.st_ino, status.st_size, status.st_ctime_ns)
         finally:
             os.close(fd)
     except FileNotFoundError:
-        return Seen(at_ns, [], [])
+        return
     except OSError as e:
-        raise Disk(f"cannot list {folder(repo)}: {e.strerror}")
-    return Seen(at_ns, names, stats)
+        raise Disk(f"cannot list {folder}: {e.strerror}")
 
 
 class Kept:
@@ -100,14 +118,14 @@ def _checked(fd: int, start: int, size: int, check: int) -> bytes:
     return data
 
 
-def path_of(repo: Repo) -> str:
-    return f"{repo.own}/cache/issues"
+def path_of(repo: Repo, name: str) -> str:
+    return f"{repo.own}/cache/{name}"
 
 
-def opened(repo: Repo) -> Kept | None:
-    """The cache file, None where there is none that can be used."""
+def opened(repo: Repo, name: str) -> Kept | None:
+    """The cache file of that name, None where there is none that can be used."""
     try:
-        fd = os.open(path_of(repo), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path_of(repo, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
     try:
@@ -121,12 +139,13 @@ def opened(repo: Repo) -> Kept | None:
     return None
 
 
-def write(repo: Repo, sections: Iterable[tuple[str, Any]]) -> None:
-    """Replace the cache file. A section may come in parts; they are taken one by one, and one is held as bytes."""
-    path = path_of(repo)
+def write(repo: Repo, name: str, sections: Iterable[tuple[str, Any]]) -> None:
+    """Replace a cache file. A section may come in parts; they are taken one by one, and one is held as bytes."""
+    path = path_of(repo, name)
     temporary = f"{path}.new"
     try:
         files.make_folder(os.path.dirname(path))
+        reach("cache.write")
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     except FileExistsError:  # another process is at it, or was killed there
         files.discard(temporary, older_than_s=60)
@@ -136,9 +155,9 @@ def write(repo: Repo, sections: Iterable[tuple[str, Any]]) -> None:
     try:
         table: dict[str, list[tuple[int, int, int]]] = {}
         at = _HEAD
-        for name, value in sections:
-            data = marshal.dumps(value, _FIRM if name == "files" else marshal.version)
-            table.setdefault(name, []).append((at, len(data), crc32(data)))
+        for section, value in sections:
+            data = marshal.dumps(value, _FIRM if section == "files" else marshal.version)
+            table.setdefault(section, []).append((at, len(data), crc32(data)))
             at += os.pwrite(fd, data, at)
         data = marshal.dumps(table)
         os.pwrite(fd, data, at)

@@ -13,6 +13,8 @@ import time
 
 from tbdx.core.codec import LARGEST
 from tbdx.errors import BadFile, Disk
+from tbdx.store import failpoint
+from tbdx.store.failpoint import reach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,11 +55,12 @@ def kind_of(mode: int) -> str:
 
 def write(path: str, data: bytes, *, scratch: str | None = None, durable: bool = True) -> None:
     """Replace the file at `path` in one step. `scratch` is a folder on the same disk for the temporary file, so that
-    a crash leaves nothing beside the target. Raises Disk; the old file is then untouched."""
+    a crash leaves nothing beside the target. Raises Disk; then the old file stands, or the new one whole."""
     folder = os.path.dirname(path)
     temporary = os.path.join(scratch or folder, f".{os.path.basename(path)}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         write_new(temporary, data, durable)
+        reach("file.replace")
         try:
             os.replace(temporary, path)
         except OSError as e:
@@ -79,6 +82,7 @@ def create(path: str, data: bytes, *, scratch: str) -> bool:
     temporary = os.path.join(scratch, f".{os.path.basename(path)}.{os.getpid()}.tmp")
     try:
         write_new(temporary, data, True)
+        reach("file.link")
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -99,21 +103,83 @@ def create(path: str, data: bytes, *, scratch: str) -> bool:
 
 def write_new(path: str, data: bytes, durable: bool = True) -> None:
     """Write a file where nobody looks yet, and flush it."""
+    reach("file.make")
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
+        reach("file.write")
         view = memoryview(data)
+        if failpoint.hook is not None:  # a test may stop us in the middle
+            view = view[os.write(fd, view[: len(view) // 2]) :]
+            reach("file.torn")
         while view:
             view = view[os.write(fd, view) :]
         if durable:
+            reach("file.flush")
             os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def remove(path: str, *, durable: bool = True) -> bool:
+    """Delete a file or a link; False when there is none. Raises Disk."""
+    try:
+        reach("file.remove")
+        os.unlink(path)
+        if durable:
+            sync_folder(os.path.dirname(path))
+    except FileNotFoundError:
+        return False
+    except OSError as e:
+        raise Disk(f"cannot remove {path}: {e.strerror}", hint=hint_for(e))
+    return True
+
+
+def remove_empty(folder: str) -> bool:
+    """Delete a folder when nothing is in it; whether it is gone."""
+    try:
+        reach("folder.remove")
+        os.rmdir(folder)
+    except OSError:
+        return not os.path.lexists(folder)
+    return True
+
+
+def remove_tree(folder: str) -> None:
+    """Delete a scratch folder with all that is in it, as far as that can be."""
+    import shutil
+
+    reach("folder.remove")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def move(old: str, new: str) -> None:
+    """Give a file or a folder another place, where nothing is; by copy to another disk. Raises Disk."""
+    import shutil
+
+    make_folder(os.path.dirname(new))
+    try:
+        reach("file.move")
+        shutil.move(old, new)
+        for folder in {os.path.dirname(old), os.path.dirname(new)}:
+            sync_folder(folder)
+    except OSError as e:
+        raise Disk(f"cannot move {old} to {new}: {e.strerror}", hint=hint_for(e))
+
+
+def replace(old: str, new: str) -> None:
+    """Let one file take the place of another, in one step. Raises Disk."""
+    try:
+        reach("file.replace")
+        os.replace(old, new)
+    except OSError as e:
+        raise Disk(f"cannot replace {new}: {e.strerror}", hint=hint_for(e))
 
 
 def discard(path: str, *, older_than_s: float = 0) -> None:
     """Delete a temporary file, if it is there and can be."""
     try:
         if not older_than_s or time.time() - os.lstat(path).st_mtime > older_than_s:
+            reach("file.discard")
             os.unlink(path)
     except OSError:
         return
@@ -121,6 +187,7 @@ def discard(path: str, *, older_than_s: float = 0) -> None:
 
 def sync_folder(path: str) -> None:
     """Flush a folder's entries to disk, where the system can."""
+    reach("folder.flush")
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -140,9 +207,19 @@ def hint_for(e: OSError) -> str | None:
 
 
 def make_folder(path: str) -> None:
-    """Make a folder and its parents. Raises Disk."""
+    """Make a folder and its parents, to last. Raises Disk."""
+    if os.path.isdir(path):
+        return
     try:
-        os.makedirs(path, exist_ok=True)
+        parent = os.path.dirname(path)
+        if not os.path.isdir(parent):
+            make_folder(parent)
+        reach("folder.make")
+        os.mkdir(path)
+        sync_folder(parent)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise Disk(f"cannot make {path}: something else is there")
     except OSError as e:
         raise Disk(f"cannot make {path}: {e.strerror}", hint=hint_for(e))
 

@@ -1,8 +1,8 @@
 """tbd's lock: a directory whose `owner/record` says who holds it. Every writer of tbd and of tbdx takes it.
 
-A holder that died is recognised by its process id being gone on this host (and, for our own records, by boot and start
-time, since process ids come round again); its lock is renamed away, never deleted under anybody. The network is
-never used while holding it.
+A holder that died is recognised by its process id being gone on this host; for our own records also by boot, start time
+and pid namespace, since process ids come round again and mean nothing in another container. Its lock is renamed away,
+never deleted under anybody. The network is never used while holding it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from tbdx.core.jsontext import dumps
 from tbdx.errors import Disk, Locked, TbdxError
 from tbdx.store import files
+from tbdx.store.failpoint import reach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         if self._is_ours():
             gone = f"{self.path}.released-{self.token}"
+            reach("lock.release")
             os.rename(self.path, gone)
             _remove(gone)
 
@@ -66,6 +68,7 @@ class Lock:
     def touch(self) -> None:
         """Show that the holder lives; call it from long loops."""
         if time.monotonic() - self.touched > TOUCH_S / 2:
+            reach("lock.touch")
             os.utime(self.path)
             self.touched = time.monotonic()
 
@@ -75,14 +78,17 @@ class Lock:
             raise Locked(f"Failed to acquire lock at {self.path}: it is not a folder", hint=f"look at {self.path}")
         prepared = f"{self.path}.owner-{self.token}"
         record = {"version": 1, "token": self.token, "host": os.uname().nodename, "pid": os.getpid()}
-        record |= {"boot": _boot_id(), "started": _started(os.getpid())}
+        record |= {"boot": _boot_id(), "started": _started(os.getpid()), "ns": _namespace()}
         try:
             if not os.path.isdir(prepared):
+                reach("lock.prepare")
                 os.mkdir(prepared)
                 files.write(f"{prepared}/record", dumps(record).encode(), durable=False)
             else:
                 os.utime(prepared)
+            reach("lock.take")
             os.mkdir(self.path)
+            reach("lock.own")
             os.rename(prepared, f"{self.path}/owner")
         except FileExistsError:
             os.utime(prepared, (0, 0))  # one that waits: should it be killed, its record is no sign of an orphan
@@ -105,6 +111,7 @@ class Lock:
         if not is_dead(record) or ("boot" not in record and time.time() - taken_at <= STALE_S):
             return
         aside = f"{self.path}.stale-{_uuid4()}"
+        reach("lock.break")
         try:
             os.rename(self.path, aside)
         except OSError:
@@ -131,10 +138,18 @@ class Lock:
         return False
 
     def _who(self) -> str:
+        """Who holds it, since when, and what to do: for a person that waited in vain."""
         record = read_record(f"{self.path}/owner/record") or read_record(f"{self.path}/owner") or {}
+        try:
+            age = f", touched {max(0, time.time() - os.stat(self.path).st_mtime):.0f} s ago"
+        except OSError:
+            age = ""
         if "pid" not in record:
-            return "held by a process that left no record"
-        return f"held by process {record['pid']} on {record.get('host', 'an unknown host')}"
+            return f"held by a process that left no record{age}"
+        pid, host = record["pid"], record.get("host", "an unknown host")
+        here = host == os.uname().nodename and record.get("ns", _namespace()) == _namespace()
+        command = _command(pid) if here and isinstance(pid, int) else ""
+        return f"held by process {pid} on {host}{f' ({command})' if command else ''}{age}"
 
 
 def read_record(path: str) -> dict[str, Any] | None:
@@ -164,6 +179,8 @@ def is_dead(record: dict[str, Any]) -> bool:
         return False
     if record.get("boot") and record["boot"] != _boot_id():
         return True
+    if record.get("ns", _namespace()) != _namespace():
+        return False  # its process ids mean nothing here
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -198,6 +215,21 @@ def _started(pid: int) -> str:
         return ""
 
 
+def _namespace() -> str:
+    """The pid namespace of this process; '' where the system has none."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def _command(pid: int) -> str:
+    try:
+        return files.read(f"/proc/{pid}/cmdline", 200).replace(b"\0", b" ").decode("utf-8", "replace").strip()[:80]
+    except (OSError, TbdxError):
+        return ""
+
+
 def _uuid4() -> str:
     n = bytearray(os.urandom(16))
     n[6] = n[6] & 0x0F | 0x40
@@ -215,6 +247,7 @@ def _remove(folder: str) -> None:
 
 
 def _quietly(remove: Callable[[str], None], path: str) -> None:
+    reach("lock.clear")
     try:
         remove(path)
     except OSError:

@@ -34,7 +34,7 @@ ASKED = (
 
 
 def cache_of(repo: Clone) -> Path:
-    return Path(cache.path_of(repo.kernel.repo))
+    return Path(cache.path_of(repo.kernel.repo, "issues"))
 
 
 def answers(repo: Clone, asked: tuple[str, ...] = ASKED) -> dict[str, Result]:

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from conftest import Clone, Result, git
-from tbdx.core import codec, merge
+from tbdx.core import codec, lineage, merge
 from tbdx.errors import Git as GitError
 from tbdx.errors import NotPublished
+from tbdx.kernel import pending
 from tbdx.kernel import sync as verb
 
 Clones = tuple[Clone, Clone]
@@ -76,15 +77,16 @@ def attic(clone: Clone, shown: str) -> dict[str, str]:
 def of_the_user(clone: Clone) -> dict[str, Any]:
     """What a sync must leave alone in the user's repository: every file but the sync branch's and tbd's own."""
     dot = clone.path / ".git"
-    own = ("tbd", "tbdx", "objects", "worktrees")
+    own = ("tbd", "tbdx", "objects", "worktrees")  # and refs/tbdx
     out: dict[str, Any] = {}
     for path in sorted(clone.path.rglob("*")):
         inside = path.relative_to(dot).parts if path.is_relative_to(dot) else ()
-        if not path.is_file() or inside[:1] in [(o,) for o in own] or "tbd-sync" in path.name:
+        of_ours = inside[:1] in [(o,) for o in own] or inside[:2] == ("refs", "tbdx") or "tbd-sync" in path.name
+        if not path.is_file() or of_ours:
             continue
         out[str(path.relative_to(clone.path))] = path.read_bytes()
     refs = git(clone.path, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
-    return out | {"refs": [r for r in refs if "tbd-sync" not in r]}
+    return out | {"refs": [r for r in refs if "tbd-sync" not in r and "refs/tbdx/" not in r]}
 
 
 def start(clone: Clone, *argv: str) -> subprocess.Popen[str]:
@@ -324,7 +326,7 @@ def test_an_unreachable_remote_leaves_everything_kept_and_committed(clones: Clon
     report = json.loads(done.out)
     assert done.code == 6 and report["pushFailed"] is True and report["unpushedCommits"] == 1
     assert json.loads(done.err)["code"] == "not_published"
-    assert fields(a, x)["title"] == "T" and not verb.pending(a.kernel, tip(a))[0]
+    assert fields(a, x)["title"] == "T" and not pending.look(a.kernel, tip(a)).changed
     gone.rename(origin(a))
     settle(a, b)
     assert fields(b, x)["title"] == "T"
@@ -447,7 +449,7 @@ def test_a_hand_edit_made_while_a_merge_is_on_is_not_overwritten(
     b.run("update", x, "--priority", "0")
     sync(b)
     a.run("update", x, "--title", "A")
-    merge_trees = merge.merge_trees
+    merge_trees = lineage.merge
     edits = ["by hand"]
 
     def while_merging(*args: Any) -> Any:
@@ -456,7 +458,7 @@ def test_a_hand_edit_made_while_a_merge_is_on_is_not_overwritten(
             path.write_text(path.read_text() + edits.pop() + "\n")
         return merge_trees(*args)
 
-    monkeypatch.setattr(merge, "merge_trees", while_merging)
+    monkeypatch.setattr(lineage, "merge", while_merging)
     sync(a)
     settle(a, b)
     for clone in clones:
@@ -473,7 +475,7 @@ def test_files_that_never_rest_end_the_sync_and_stay_as_they_are(
     b.run("update", x, "--priority", "0")
     sync(b)
     a.run("update", x, "--title", "A")
-    merge_trees = merge.merge_trees
+    merge_trees = lineage.merge
     numbers = iter(range(100))
 
     def while_merging(*args: Any) -> Any:
@@ -481,7 +483,7 @@ def test_files_that_never_rest_end_the_sync_and_stay_as_they_are(
         path.write_text(path.read_text() + f"edit {next(numbers)}\n")
         return merge_trees(*args)
 
-    monkeypatch.setattr(merge, "merge_trees", while_merging)
+    monkeypatch.setattr(lineage, "merge", while_merging)
     done = a.run("sync")
     assert done.code == 1 and "keep changing" in done.err
     assert "edit 4" in a.file(x).read_text()
@@ -683,7 +685,7 @@ def kill_syncs(clones: Clones, rounds: int) -> None:
         found = fields(clone, x)
         assert found["title"] == f"title {rounds - 1}" and set(found["labels"]) == {f"l{n}" for n in range(rounds)}
     assert git(origin(a), "fsck", "--strict", "--no-dangling") == ""
-    assert not verb.pending(a.kernel, tip(a))[0]
+    assert not pending.look(a.kernel, tip(a)).changed
 
 
 def test_after_a_kill_the_next_sync_finishes_and_nothing_is_lost(clones: Clones) -> None:

@@ -142,7 +142,7 @@ def test_the_rest_works_beside_a_damaged_file(sound: tuple[Clone, list[str]], na
     assert path.read_bytes() == data
 
 
-@pytest.mark.parametrize("name", ["empty", "conflict-markers", "upper-case-id"])
+@pytest.mark.parametrize("name", ["empty", "invalid-utf-8", "upper-case-id"])
 def test_sync_withholds_a_damaged_file_and_takes_the_others(clones: tuple[Clone, Clone], name: str) -> None:
     a, b = clones
     one = a.create("One good")

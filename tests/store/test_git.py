@@ -11,8 +11,8 @@ import pytest
 from conftest import Clone, new_git
 from conftest import git as run_git
 from tbdx.errors import Git as GitError
-from tbdx.kernel.sync import blob_id
-from tbdx.store import git
+from tbdx.kernel.pending import blob_id
+from tbdx.store import git, process
 from tbdx.store.git import Git
 
 
@@ -59,7 +59,15 @@ def test_a_commit_changes_adds_and_removes_paths(g: Git) -> None:
     one = commit(g, {"a": b"1", "d/b": b"2", "ü \n x": b"3"})
     two = commit(g, {"a": b"9", "d/b": None, "c": b"4"}, one)
     assert g.content(two) == {"a": b"9", "ü \n x": b"3", "c": b"4"}
-    assert {p: letter for p, (letter, _) in g.differing(one, two).items()} == {"a": "M", "d/b": "D", "c": "A"}
+    found = g.differing(one, two)
+    assert {p: c.letter for p, c in found.items()} == {"a": "M", "d/b": "D", "c": "A"}
+    assert g.blobs([found["a"].old or "", found["a"].new or "", found["d/b"].old or ""]) == {
+        found["a"].old: b"1",
+        found["a"].new: b"9",
+        found["d/b"].old: b"2",
+    }
+    assert found["d/b"].new is None and found["c"].old is None
+    assert {p: c.new for p, c in g.differing(None, two).items()} == {p: blob for p, (_, blob) in g.tree(two).items()}
     assert g.content(two, ["a", "nothing"]) == {"a": b"9"}
     assert g.is_ancestor(one, two) and not g.is_ancestor(two, one)
     assert g.count(two, one) == 1 and g.merge_base(one, two) == one
@@ -72,12 +80,15 @@ def test_two_roots_have_no_base_in_common(g: Git) -> None:
 
 def test_a_branch_moves_only_from_where_it_was_thought_to_be(g: Git) -> None:
     one, two = commit(g, {"a": b"1"}), commit(g, {"a": b"2"})
-    g.move_branch("x", one, None)
-    with pytest.raises(GitError):
-        g.move_branch("x", two, two)
-    assert g.branch_tip("x") == one
-    g.move_branch("x", two, one)
-    assert g.branch_tip("x") == two
+    x, y = "refs/heads/x", "refs/tbdx/y"
+    g.move_refs({x: (one, None)})
+    for moves in ({x: (two, two)}, {x: (two, None)}, {y: (one, None), x: (two, two)}):
+        with pytest.raises(GitError) as e:
+            g.move_refs(moves)
+        assert e.value.reason == "moved"
+    assert g.refs(x, y) == {x: one}
+    g.move_refs({x: (two, one), y: (two, "")})
+    assert g.refs(x, "refs/tbdx/") == {x: two, y: two} and g.branch_tip("x") == two
 
 
 def test_what_is_not_there_is_none(g: Git) -> None:
@@ -98,16 +109,17 @@ def test_a_path_is_never_a_remote(g: Git, tmp_path: Path) -> None:
 def test_an_unknown_branch_of_a_remote_is_none_and_an_unreachable_remote_an_error(g: Git, tmp_path: Path) -> None:
     run_git(tmp_path, "init", "-q", "--bare", "o.git")
     run_git(Path(g.repo.root), "remote", "add", "origin", str(tmp_path / "o.git"))
-    assert g.fetch("origin", "tbd-sync") is None and g.published("origin", "tbd-sync") is None
+    assert g.heads("origin", "tbd-sync") == {} == g.heads("origin")
     one = commit(g, {"a": b"1"})
     assert g.push("origin", "tbd-sync", one) == (True, "")
-    assert g.published("origin", "tbd-sync") == one == g.fetch("origin", "tbd-sync")
+    assert g.heads("origin", "tbd-sync") == {"tbd-sync": one} == g.heads("origin")
+    assert g.fetch("origin", "tbd-sync", one) == one
     assert g.push("origin", "tbd-sync", commit(g, {"a": b"2"})) == (False, "behind")
     (tmp_path / "o.git").rename(tmp_path / "gone")
     for call in (
-        lambda: g.fetch("origin", "x"),
+        lambda: g.fetch("origin", "x", one),
         lambda: g.push("origin", "x", one),
-        lambda: g.published("origin", "x"),
+        lambda: g.heads("origin", "x"),
     ):
         with pytest.raises(GitError, match="cannot be reached"):
             call()
@@ -115,7 +127,7 @@ def test_an_unknown_branch_of_a_remote_is_none_and_an_unreachable_remote_an_erro
 
 def test_the_environment_keeps_what_reaches_a_remote_and_drops_what_points_elsewhere() -> None:
     kept = {"GIT_SSH_COMMAND": "ssh -i key", "PATH": "/bin", "SSH_AUTH_SOCK": "s"}
-    env = git.clean_env(kept | {"GIT_DIR": "x", "GIT_INDEX_FILE": "y", "GIT_CONFIG_COUNT": "1", "GIT_TRACE": "1"})
+    env = process.clean_env(kept | {"GIT_DIR": "x", "GIT_INDEX_FILE": "y", "GIT_CONFIG_COUNT": "1", "GIT_TRACE": "1"})
     assert {k: env[k] for k in kept} == kept
     assert not {"GIT_DIR", "GIT_INDEX_FILE", "GIT_CONFIG_COUNT", "GIT_TRACE"} & env.keys()
     assert (env["LC_ALL"], env["GIT_TERMINAL_PROMPT"], env["GIT_ASKPASS"]) == ("C", "0", "true")
@@ -123,14 +135,14 @@ def test_the_environment_keeps_what_reaches_a_remote_and_drops_what_points_elsew
 
 def test_every_variable_that_git_calls_local_is_dropped(g: Git) -> None:
     names = g.ask("rev-parse", "--local-env-vars").decode().split()
-    assert len(names) > 10 and "x" not in git.clean_env(dict.fromkeys(names, "x")).values()
+    assert len(names) > 10 and "x" not in process.clean_env(dict.fromkeys(names, "x")).values()
 
 
 def test_a_command_that_takes_too_long_is_ended_with_its_children(tmp_path: Path) -> None:
     began = time.monotonic()
     script = f"sleep 30 & echo $! > {tmp_path}/pid; wait"
     with pytest.raises(GitError, match="took longer"):
-        git.run(["sh", "-c", script], os.environ, cwd=str(tmp_path), limit_s=0.3)
+        process.run(["sh", "-c", script], os.environ, cwd=str(tmp_path), limit_s=0.3)
     assert time.monotonic() - began < 5
     child = int((tmp_path / "pid").read_text())
     until = time.monotonic() + 5

@@ -1,0 +1,179 @@
+"""Bringing the hidden worktree and the sync branch to where a sync can begin. Called under the lock.
+
+What can be proved safe is done: the old tip is first kept under a backup ref, nothing is deleted, and what the branch
+must come to hold again is noted as the intent, which the next sync merges. The rest is named, with what to run.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from tbdx.core import codec, conflict, merge
+from tbdx.errors import Sync, TbdxError
+from tbdx.kernel import Kernel
+from tbdx.kernel.worktree import is_ours, put, register
+from tbdx.store import files
+from tbdx.store.git import BACKUP, STANDS_ON
+
+STILL_S = 2.0  # a lock of git's in our own worktree that stays the same so long, while we hold tbd's, has no holder
+_UNDER_WAY = {
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+}
+_OF_MERGE = ("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "MERGE_RR", "AUTO_MERGE")
+
+
+def worktree(k: Kernel) -> None:
+    """Make sure that the worktree is registered, on our branch, and holds files that stand on its tip."""
+    git, repo, branch = k.git, k.repo, k.config.branch
+    if git.worktree_git_dir() is None:
+        register(k)
+    own = git.worktree_git_dir()
+    for name, verb in _UNDER_WAY.items():
+        if os.path.lexists(f"{own}/{name}"):
+            raise Sync(f"a {verb} is under way in {repo.worktree}", hint=f"git -C {repo.worktree} {verb} --abort")
+    for path in (f"{own}/index.lock", f"{repo.common}/refs/heads/{branch}.lock"):
+        stale_lock(k, path)
+    if os.path.lexists(f"{own}/MERGE_HEAD"):
+        _end_merge(k, f"{own}")
+    refs = git.refs(f"refs/heads/{branch}", STANDS_ON)
+    tip, was = refs.get(f"refs/heads/{branch}"), refs.get(STANDS_ON)
+    on = git.worktree_branch()
+    if on == branch and tip is not None and was in (None, tip):
+        return
+    stands = tip
+    if on != branch:
+        stands = git.worktree_head()
+        _must_be_ours(k, stands, on)
+    elif tip is None:
+        stands = was
+    elif was and git.worktree_tree() == git.tree_of(was) != git.tree_of(tip):
+        stands = was  # somebody moved the branch alone
+    else:  # a real tbd, or a person with git, moved branch, index and files
+        git.move_refs({STANDS_ON: (tip, "")})
+        return
+    _stand_on(k, stands, tip, on)
+
+
+def _must_be_ours(k: Kernel, stands: str | None, on: str | None) -> None:
+    """Refuse a worktree that somebody put on a commit that is none of the tracker's."""
+    tree = k.git.tree(stands) if stands else {}
+    if not any(is_ours(path, mode) for path, (mode, _) in tree.items()):
+        raise Sync(
+            f"{k.repo.worktree} is on {f'branch {on}' if on else 'a commit'} that holds no tracker",
+            hint=f"move it aside and repeat the command: it is made anew from {k.config.branch}",
+        )
+
+
+def _stand_on(k: Kernel, stands: str | None, tip: str | None, on: str | None) -> None:
+    """Let the branch begin again where the worktree's files stand; what it had comes back by merging."""
+    git, branch = k.git, k.config.branch
+    if stands is None:  # nothing tells what the files were made from: all of them count as new
+        stands = git.first_commit()
+    if tip is None:
+        k.say("warn", f"branch {branch} was gone; it begins again at {stands[:10]}, with the files of the worktree")
+    elif tip != stands:
+        k.say("notice", f"the files of the worktree stand on {stands[:10]}, {branch} on {tip[:10]}: they are merged")
+        note_intent(k, tip)
+        backup(k, tip)
+    if on != branch:
+        k.say("notice", f"the worktree was on {on or 'no branch'}; it is on {branch} again")
+        git.put_worktree_on(branch)
+    git.set_worktree_index(stands)
+    git.move_refs({f"refs/heads/{branch}": (stands, tip), STANDS_ON: (stands, "")})
+
+
+def _end_merge(k: Kernel, own: str) -> None:
+    """A merge that somebody left unfinished: both its sides come together again, by our rules."""
+    git = k.git
+    other = git.commit_of(files.read(f"{own}/MERGE_HEAD", 4096).decode("ascii", "replace").split("\n")[0].strip())
+    head = git.worktree_head()
+    if head:
+        backup(k, head)
+        entries = git.tree(head)
+        for path, (mode, blob) in entries.items():
+            if other and is_ours(path, mode) and path.startswith(merge.ISSUES):
+                _without_markers(k, path, blob)
+    if other:
+        note_intent(k, other)
+    aside = f"{k.repo.own}/backup/merge-{k.now()[:23].replace(':', '-')}"
+    for name in _OF_MERGE:
+        if os.path.lexists(f"{own}/{name}"):
+            files.move(f"{own}/{name}", f"{aside}/{name}")
+    k.say("notice", f"a merge was left unfinished in the worktree; it is made anew, what it left is in {aside}")
+
+
+def _without_markers(k: Kernel, path: str, blob: str) -> None:
+    """Give a file its committed version where the unfinished merge left markers in it; a copy is kept."""
+    target = files.inside(k.repo.worktree, *path.split("/"))
+    try:
+        data = files.read(target)
+        if b"<<<<<<< " in data and conflict.sides(codec.decode(data)):
+            name = os.path.basename(path)
+            files.make_folder(f"{k.repo.own}/backup")
+            files.write(f"{k.repo.own}/backup/{k.now()[:23].replace(':', '-')}-{name}", data)
+            put(k, path, k.git.blobs([blob])[blob])
+    except (FileNotFoundError, TbdxError):
+        return
+
+
+def stale_lock(k: Kernel, path: str) -> None:
+    """Move a git lock aside that nobody can hold: all that use it hold tbd's lock first, and we have that."""
+    before = _look(path)
+    if before is None:
+        return
+    deadline = time.monotonic() + STILL_S
+    while time.monotonic() < deadline:
+        time.sleep(0.05)
+        if _look(path) != before:
+            return
+    aside = f"{k.repo.own}/backup/{os.path.basename(path)}-{k.now()[:23].replace(':', '-')}"
+    files.move(path, aside)
+    k.say("notice", f"{path} was left by a process that ended; it is kept as {aside}")
+
+
+def _look(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def backup(k: Kernel, commit: str) -> None:
+    """Keep a commit under a ref of its own, unless one has it already."""
+    refs = k.git.refs(BACKUP)
+    if commit not in refs.values():
+        name = f"{BACKUP}{k.now()[:23].replace(':', '-')}"
+        n = 1
+        while name in refs:
+            name, n = f"{name.partition('_')[0]}_{n}", n + 1
+        k.git.move_refs({name: (commit, None)})
+
+
+# the intent: a commit that the branch must come to hold, whatever happens on the way
+
+
+def note_intent(k: Kernel, commit: str) -> None:
+    files.make_folder(k.repo.own)
+    files.write(_intent(k), f"{commit}\n".encode(), scratch=k.repo.scratch)
+
+
+def intent(k: Kernel) -> str | None:
+    """The commit that an earlier command began to bring into the branch, and may not have finished."""
+    try:
+        text = files.read(_intent(k), 4096).decode("ascii", "replace").strip()
+    except (FileNotFoundError, TbdxError):
+        return None
+    return k.git.commit_of(text) if text.isalnum() else None
+
+
+def intent_done(k: Kernel) -> None:
+    files.remove(_intent(k), durable=False)
+
+
+def _intent(k: Kernel) -> str:
+    return f"{k.repo.own}/intent"

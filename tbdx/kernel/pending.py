@@ -1,0 +1,221 @@
+"""What the hidden worktree holds that the sync branch does not, and how it gets there.
+
+A file that cannot be read as an issue is withheld by name, and the others are committed. What was begun from an older
+version than the branch has meets the newer one first, so that no late save takes back what others did.
+"""
+
+from __future__ import annotations
+
+from tbdx.core import attic, codec, conflict, merge
+from tbdx.errors import BadFile, Sync, TbdxError
+from tbdx.errors import Git as GitError
+from tbdx.kernel import Kernel
+from tbdx.kernel.worktree import is_ours, populate, put
+from tbdx.store import cache, clean, entities, files
+from tbdx.store.git import STANDS_ON
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST = 64 * codec.LARGEST  # bytes in one file that is no issue
+_TRIES = 10
+
+
+class Pending:
+    """`changed`: path -> 'A', 'M' or 'D' against a commit. `withheld`: path -> why it must not go out.
+
+    `tree`: path -> blob, as the commit has our files. `blobs`: what each file of `seen` hashes to, '' where that is not
+    known. Both are None when nothing had to be read.
+    """
+
+    def __init__(self, seen: cache.Seen) -> None:
+        self.seen = seen
+        self.changed: dict[str, str] = {}
+        self.withheld: dict[str, str] = {}
+        self.tree: dict[str, str] | None = None
+        self.blobs: list[str] | None = None
+
+
+def look(k: Kernel, head: str) -> Pending:
+    """Compare the worktree with a commit. Nothing is written."""
+    seen, odd = cache.scan_below(k.repo.data)
+    found = Pending(seen)
+    kept = clean.load(k.repo)
+    if kept is not None and not odd and kept.is_still(head, seen):
+        return found
+    known = kept.blobs(seen) if kept else {}
+    entries = k.git.tree(head)
+    tree = {path: blob for path, (mode, blob) in entries.items() if is_ours(path, mode)}
+    blobs = [""] * len(seen.names)
+    there = {merge.DATA + rel for rel in odd}
+    for n, rel in enumerate(seen.names):
+        path = merge.DATA + rel
+        if path not in entries and (rel.endswith((".tmp", ".temp")) or ".lock/" in rel):
+            continue
+        there.add(path)
+        if path in entries and path not in tree:
+            continue  # git has something else than a plain file there, and it stays as it is
+        if not is_ours(path, "100644"):
+            found.withheld[path] = "not a name that tbdx writes"
+            continue
+        blob = known.get(rel)
+        if not blob or blob != tree.get(path):
+            try:
+                data = files.read(f"{k.repo.data}/{rel}", MOST)
+            except (FileNotFoundError, TbdxError):
+                found.withheld[path] = "cannot be read"
+                continue
+            blob = blob_id(data, head)
+            if blob != tree.get(path):
+                why = damage(path, data)
+                if why:
+                    found.withheld[path] = why
+                    continue
+                found.changed[path] = "M" if path in tree else "A"
+        blobs[n] = blob
+    found.withheld |= {p: what for rel, what in odd.items() if (p := merge.DATA + rel) in tree or p not in entries}
+    found.changed |= dict.fromkeys(tree.keys() - there, "D")
+    found.tree, found.blobs = tree, blobs
+    return found
+
+
+def blob_id(data: bytes, like: str) -> str:
+    """The id git gives a blob, in the hash of the id `like`."""
+    import hashlib
+
+    made = hashlib.sha1 if len(like) == 40 else hashlib.sha256
+    return made(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def damage(path: str, data: bytes) -> str | None:
+    """Why an issue file must not be published, None when it may."""
+    if not (path.startswith(merge.ISSUES) and path.endswith(".md")):
+        return None
+    try:
+        codec.parse(codec.decode(data), path[len(merge.ISSUES) : -3])
+    except BadFile as e:
+        return e.message
+    return None
+
+
+def commit(k: Kernel, withheld: dict[str, str], sent: list[str] | None = None) -> str:
+    """Commit the worktree's changes to the branch, and give its tip. Called under the lock.
+
+    `withheld` becomes what was left out, and why; `sent` gets the letter of each file that was committed.
+    """
+    git, branch = k.git, f"refs/heads/{k.config.branch}"
+    for _ in range(_TRIES):
+        head = git.branch_tip(k.config.branch)
+        if head is None:
+            raise Sync(f"branch {k.config.branch} went away", hint="repeat the command")
+        found = _prepared(k, head)
+        withheld.clear()
+        withheld.update(found.withheld)
+        if found.blobs is None:
+            return head
+        if not found.changed:
+            clean.save(k.repo, head, found.seen, found.blobs, is_whole=not withheld)
+            return head
+        at = dict(zip((merge.DATA + rel for rel in found.seen.names), found.blobs, strict=True))
+        kept = [path for path, letter in found.changed.items() if letter != "D"]
+        stored = git.hash_files([f"{k.repo.worktree}/{path}" for path in kept])
+        if any(at[path] != blob for path, blob in zip(kept, stored, strict=True)):
+            continue  # saved again meanwhile: what was looked at is not what was stored
+        changes: dict[str, str | None] = dict.fromkeys(found.changed)
+        changes |= zip(kept, stored, strict=True)
+        count = len(changes)
+        stamp = k.now()[:19].replace(":", "-")
+        new = git.commit_tree(head, changes, [head], f"tbd sync: {stamp} ({count} file{'s' if count != 1 else ''})")
+        git.set_worktree_index(new)
+        try:
+            git.move_refs({branch: (new, head), STANDS_ON: (new, "")})
+        except GitError as e:
+            if e.reason == "moved":
+                continue
+            raise
+        clean.save(k.repo, new, found.seen, found.blobs, is_whole=not withheld)
+        if sent is not None:
+            sent += found.changed.values()
+        return new
+    raise Sync("files keep changing while they are committed", hint="let the editor rest, then sync again")
+
+
+def _prepared(k: Kernel, head: str) -> Pending:
+    """What there is to commit, after mending what can be mended."""
+    found = look(k, head)
+    if found.blobs is None:
+        return found
+    k.names.load()
+    mended = k.names.changed
+    k.names.save()
+    gone = [p for p, letter in found.changed.items() if letter == "D" and p.startswith(merge.ISSUES)]
+    if len(gone) > 1 and not entities.listing(k.repo):
+        k.say("warn", "every issue file was gone from the worktree; they were brought back from the branch")
+        populate(k, head)
+        mended = True
+    mended |= _join_unfinished(k, found) | _meet_newer(k, head, found)
+    return look(k, head) if mended else found
+
+
+def _join_unfinished(k: Kernel, found: Pending) -> bool:
+    """Files in which a merge by hand left both versions: where both are good, they meet by our rules."""
+    mended = False
+    for path in found.withheld:
+        try:
+            sides = conflict.sides(codec.decode(files.read(files.inside(k.repo.worktree, *path.split("/")))))
+        except (FileNotFoundError, TbdxError):
+            continue
+        if sides and path.startswith(merge.ISSUES) and not any(damage(path, side.encode()) for side in sides):
+            ours, theirs = ({path: side.encode()} for side in sides)
+            _put_merged(k, {}, ours, theirs)
+            k.say("notice", f"{path}: a merge that was left unfinished there was finished")
+            mended = True
+    return mended
+
+
+def _meet_newer(k: Kernel, head: str, found: Pending) -> bool:
+    """Files that were edited from an older version than the branch has: an editor was open while others synced."""
+    tree = found.tree or {}
+    edited = [p for p, letter in found.changed.items() if letter == "M" and p.startswith(merge.ISSUES)]
+    newer = k.git.blobs(tree[path] for path in edited)
+    mended = False
+    for path in edited:
+        data, theirs = files.read(f"{k.repo.worktree}/{path}"), newer[tree[path]]
+        if _version(data) >= _version(theirs):
+            continue
+        older = k.git.blobs(k.git.versions(head, path)).values()
+        base = next((was for was in older if (_version(was), _when(was)) == (_version(data), _when(data))), None)
+        if base is not None:
+            _put_merged(k, {path: base}, {path: data}, {path: theirs})
+            k.say("notice", f"{path} was edited from an older version; it was merged with the newer one")
+            mended = True
+    return mended
+
+
+def _put_merged(k: Kernel, was: Mapping[str, bytes], ours: Mapping[str, bytes], theirs: Mapping[str, bytes]) -> None:
+    def held(path: str) -> bytes | None:
+        try:
+            return files.read(f"{k.repo.worktree}/{path}", MOST)
+        except (FileNotFoundError, TbdxError):
+            return None
+
+    merged, _ = merge.merge_trees(was, ours, theirs, held)
+    for name in sorted(merged, key=lambda name: not name.startswith(attic.FOLDER)):  # what lost comes first
+        data = merged[name]
+        if data is not None:
+            put(k, name, data)
+
+
+def _version(data: bytes) -> int:
+    text = _line(data, b"version")
+    return int(text) if text.isdigit() else 0
+
+
+def _when(data: bytes) -> bytes:
+    return _line(data, b"updated_at")
+
+
+def _line(data: bytes, key: bytes) -> bytes:
+    """The plain value of a top-level key; what is quoted or commented in another way is only not found."""
+    return data.partition(b"\n" + key + b": ")[2].partition(b"\n")[0].strip(b" \r\"'")
