@@ -99,13 +99,20 @@ def _status_text(s: dict[str, Any]) -> str:
 def doctor(c: Call) -> int:
     from tbdx.kernel.doctor import examine, failed
 
+    done: list[str] = []
+    if c["fix"] and not c.dry:
+        from tbdx.kernel.mend import mend
+
+        done = mend(c.kernel)
     report = examine(c.kernel)
+    if done:
+        report["fixed"] = done
     if c.json:
         c.out.data(report)
     else:
         c.out.text(_doctor_text(c.kernel, report))
-        if c["fix"]:
-            c.out.notice("doctor only reports for now; nothing was changed")
+        if c["fix"] and not done:
+            c.out.notice("There was nothing that could be mended without a loss")
         if not report["healthy"]:
             c.out.say("warn", "Issues found that may require manual intervention.")
     return 1 if failed(report) else 0

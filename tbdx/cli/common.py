@@ -32,7 +32,15 @@ class Call:
     @property
     def kernel(self) -> Kernel:
         if self._kernel is None:
-            self._kernel = Kernel(working_folder(), os.environ, now_ms=now_ms, entropy=entropy, say=self.out.say)
+            watched = not self.out.quiet and not self.out.json and os.isatty(2)
+            self._kernel = Kernel(
+                working_folder(),
+                os.environ,
+                now_ms=now_ms,
+                entropy=entropy,
+                say=self.out.say,
+                progress=self.out.progress if watched else None,
+            )
         return self._kernel
 
     def finish(self) -> None:

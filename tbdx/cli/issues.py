@@ -27,7 +27,12 @@ def show(c: Call) -> None:
     from tbdx.kernel import look
 
     k = c.kernel
-    issues, missing = look.show(k, c["ids"], ignore_missing=c["ignore_missing"])
+    try:
+        issues, missing = look.show(k, c["ids"], ignore_missing=c["ignore_missing"])
+    except look.Damaged as e:
+        if e.last_good:
+            c.result(look.as_json(k, e.last_good), look.plain(e.last_good))
+        raise
     if missing:
         c.out.say("warn", f"Not found: {', '.join(missing)}")
     several = len(dict.fromkeys(c["ids"])) > 1

@@ -161,6 +161,8 @@ _GROUPS = {
     "ref": "Links to pages",
     "doc": "Documents of an issue",
     "attic": "Values that lost a merge",
+    "bundle": "The whole tracker in a file",
+    "merge-driver": "Merging issues with plain git",
     "workspace": "Copies of issues in the working tree",
     "config": "Settings",
     "shim": "A tbd launcher",
@@ -269,6 +271,9 @@ def call(target: str, opts: dict[str, Any], common: dict[str, Any]) -> int:
     module, _, function = target.partition(":")
     run_it = getattr(__import__(f"tbdx.cli.{module}", fromlist=[function]), function)
     made = Call(opts, out, dry=bool(common.get("dry_run")), debug=bool(common.get("debug")))
-    code = run_it(made)
-    made.finish()
+    try:
+        code = run_it(made)
+        made.finish()
+    finally:
+        out.clear()
     return int(code or 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from tbdx.core.jsontext import HIDDEN, is_plain, safe_dumps
 from tbdx.errors import Disk
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _VISIBLE: dict[int, str] = {}  # made when first needed: most text is plain
+FIRST_S, PROGRESS_S = 0.5, 0.1  # a wait worth telling of; how often it is told
 _COLOURS = {"✓": "32", "✗": "31", "⚠": "33", "◐": "36", "●": "31", "○": "2"}
 
 
@@ -47,13 +49,30 @@ class Out:
 
     def __init__(self, *, json: bool = False, quiet: bool = False, verbose: bool = False, colour: bool = False) -> None:
         self.json, self.quiet, self.verbose, self.colour = json, quiet, verbose, colour
+        self._shown_at = time.monotonic() - PROGRESS_S + FIRST_S  # nothing is shown of what is quickly done
+        self._line = False  # whether a line of progress stands on the terminal
+
+    def progress(self, text: str) -> None:
+        """What a person sees on a terminal while they wait: one line, over and over."""
+        now = time.monotonic()
+        if now - self._shown_at > PROGRESS_S:
+            self._shown_at, self._line = now, True
+            _write(2, f"\r{visible(one_line(text))[:78]}\x1b[K")
+
+    def clear(self) -> None:
+        """Take the line of progress away."""
+        if self._line:
+            self._line = False
+            _write(2, "\r\x1b[K")
 
     def text(self, text: str) -> None:
         """Lines of a result."""
+        self.clear()
         _write(1, self._paint(visible(text)) + "\n")
 
     def data(self, value: Any, indent: int | None = 2) -> None:
         """A result as one JSON document."""
+        self.clear()
         _write(1, safe_dumps(value, indent) + "\n")
 
     def rows(self, rows: list[bytes]) -> None:
@@ -73,6 +92,7 @@ class Out:
 
     def say(self, level: str, text: str) -> None:
         """What the kernel tells on the way: 'notice' or 'warn', on stderr."""
+        self.clear()
         if self.json:
             _write(2, safe_dumps({"notice" if level == "notice" else "warning": text}, None) + "\n")
         elif not self.quiet:
@@ -80,6 +100,7 @@ class Out:
             _write(2, visible(mark + text) + "\n")
 
     def error(self, text: str) -> None:
+        self.clear()
         _write(2, visible(text) + "\n")
 
     def problem(self, value: dict[str, Any]) -> None:

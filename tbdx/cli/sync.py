@@ -42,7 +42,7 @@ def sync(c: Call) -> int:
             c.out.data(report.as_json() | more)
     else:
         _tell(c, report)
-        if more:
+        if "importedFromOutbox" in more:
             c.out.notice(f"{more['importedFromOutbox']} issues taken in from the outbox and published")
     return 1 if report.withheld else 0
 
@@ -64,7 +64,7 @@ def _status(c: Call) -> int:
     return 0
 
 
-def _tell(c: Call, report: Any) -> None:
+def _tell(c: Call, report: Any, nothing: str = "Already in sync", done: str = "Synced") -> None:
     parts = []
     for word, counts in (("sent", report.sent), ("received", report.received)):
         said = ", ".join(f"{n} {name}" for name, n in counts.items() if n)
@@ -73,14 +73,74 @@ def _tell(c: Call, report: Any) -> None:
     if report.local_only:
         c.out.success("Committed here; local only: no remote is configured" if parts else "Local only: no remote")
     elif parts:
-        c.out.success(f"Synced: {'; '.join(parts)}")
+        c.out.success(f"{done}: {'; '.join(parts)}")
     elif not report.withheld:
-        c.out.success("Already in sync")
+        c.out.success(nothing)
     for issue, field in report.conflicts:
         shown = c.kernel.display(issue)
         c.out.notice(f"{shown}: two values of {field} met; the other one is kept: tbdx attic list {shown}")
-    for path, why in sorted(report.withheld.items()):
+    _tell_withheld(c, report.withheld)
+
+
+def _tell_withheld(c: Call, withheld: dict[str, str]) -> None:
+    for path, why in sorted(withheld.items()):
         c.out.say("warn", f"withheld {path}: {why}")
+    if withheld:
+        c.out.say("warn", f"{len(withheld)} file(s) withheld, the others are out; tbdx doctor tells more")
+
+
+def bundle_create(c: Call) -> int:
+    from tbdx.kernel import bundle
+
+    if c.dry:
+        c.would("Would write a bundle", file=c["file"])
+        return 0
+    made = bundle.create(c.kernel, c["file"])
+    c.done(made, f"Wrote {made['issues']} issues, at {made['commit'][:10]}, to {made['file']}")
+    _tell_withheld(c, made["withheld"])
+    return 1 if made["withheld"] else 0
+
+
+def bundle_apply(c: Call) -> int:
+    from tbdx.kernel import bundle
+
+    if c.dry:
+        c.would("Would merge a bundle", file=c["file"])
+        return 0
+    report = bundle.apply(c.kernel, c["file"])
+    if c.json:
+        c.out.data(report.as_json())
+    else:
+        _tell(c, report, "Nothing new in the bundle", "Merged")
+    return 1 if report.withheld else 0
+
+
+def driver_install(c: Call) -> None:
+    from tbdx.cli.agents import own_command
+    from tbdx.kernel import mergedriver
+
+    done = mergedriver.install(c.kernel, own_command(), dry=c.dry)
+    if c.dry:
+        c.would("Would install the merge driver", **done)
+    else:
+        c.done(done, f"git merges the tracker's files with: {done['driver']}")
+
+
+def driver_remove(c: Call) -> None:
+    from tbdx.kernel import mergedriver
+
+    done = mergedriver.remove(c.kernel, dry=c.dry)
+    if c.dry:
+        c.would("Would remove the merge driver", **done)
+    else:
+        c.done(done, "The merge driver is removed" if done["changed"] else "There was no merge driver")
+
+
+def driver_run(c: Call) -> None:
+    from tbdx.cli.common import working_folder
+    from tbdx.kernel import mergedriver
+
+    mergedriver.run(working_folder(), c["base"], c["ours"], c["theirs"], c["path"])
 
 
 def changes(c: Call) -> int:

@@ -238,6 +238,11 @@ COMMANDS: dict[str, Row] = {
             ("no_outbox", ("--no-outbox",), "", "leave the outbox where it is"),
         ),
     ),
+    "bundle create": ("sync:bundle_create", "Write the whole tracker to a file", ("file",), ()),
+    "bundle apply": ("sync:bundle_apply", "Merge what a bundle holds", ("file",), ()),
+    "merge-driver install": ("sync:driver_install", "Let plain git merge and pull merge issues by our rules", (), ()),
+    "merge-driver remove": ("sync:driver_remove", "Take that back", (), ()),
+    "merge-driver run": ("sync:driver_run", "What git calls: %O %A %B %P", ("base", "ours", "theirs", "path"), ()),
     "attic list": (
         "exchange:attic_list",
         "Values that lost a merge",
@@ -279,10 +284,10 @@ COMMANDS: dict[str, Row] = {
     "status": ("admin:status", "What is here", (), ()),
     "doctor": (
         "admin:doctor",
-        "Check the tracker; report only",
+        "Check the tracker",
         (),
         (
-            ("fix", ("--fix",), "", "accepted; nothing is changed yet"),
+            ("fix", ("--fix",), "", "mend what can be mended without losing anything"),
             ("max_history", ("--max-history",), "N", "accepted for tbd's sake"),
         ),
     ),

@@ -143,7 +143,8 @@ def _with(dependencies: list[Any], targets: list[str]) -> list[Any]:
 
 
 def _write(k: Kernel, plan: Plan) -> None:
-    for internal, issue in plan.issues.items():
+    for n, (internal, issue) in enumerate(plan.issues.items(), 1):
+        k.step("importing", n, len(plan.issues))
         held = plan.held.get(internal)
         if held is not None:
             attic.keep(k, k.repo.data, _losses(held.issue, issue), held.issue)
@@ -154,7 +155,6 @@ def _write(k: Kernel, plan: Plan) -> None:
                 k.say("notice", f"short id {wanted} is taken here: {plan.rows[internal].id} is {k.display(internal)}")
         else:
             raise Disk(f"{internal} is there already", hint="is the clock standing still?")
-        k.touch()
     for internal, targets in plan.edges.items():  # of issues that stay as they are otherwise
         issue, text = plan.held[internal]
         dependencies = _with(issue["dependencies"], targets)

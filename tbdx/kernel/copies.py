@@ -12,6 +12,7 @@ import os
 from typing import NamedTuple
 
 from tbdx.core import canon, codec, ids, names
+from tbdx.core.attic import FOLDER
 from tbdx.core.merge import ISSUES, merge_names
 from tbdx.errors import BadFile, Disk, Invalid, TbdxError
 from tbdx.kernel import Kernel, attic, skipping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     Issue = dict[str, Any]
 
 OUTBOX = "outbox"
+BASE = "base.yml"  # in an outbox: the commit of the sync branch that its issues were compared with
 
 
 class Held(NamedTuple):
@@ -128,6 +130,21 @@ def save_names(k: Kernel, copy: Copy, internals: Iterable[str]) -> None:
         files.write(entities.names_path(copy), new, scratch=k.repo.scratch)
 
 
+def note_base(k: Kernel, path: str) -> None:
+    """Let an outbox tell the commit that it was made against, and carry the attic entries that commit lacks."""
+    tip = k.git.remote_tip(k.config.remote, k.config.branch)
+    if tip is None:
+        return
+    there = k.git.tree(tip)
+    for rel, odd in files.walk(f"{k.repo.data}/attic"):
+        if not odd and f"{FOLDER}{rel}" not in there:
+            target = files.inside(path, "attic", *rel.split("/"))
+            files.make_folder(os.path.dirname(target))
+            files.write(target, files.read(f"{k.repo.data}/attic/{rel}"), scratch=k.repo.scratch)
+    if not os.path.lexists(f"{path}/{BASE}"):  # an older one is a base of what was added since, too
+        files.write(files.inside(path, BASE), f"commit: {tip}\n".encode(), scratch=k.repo.scratch)
+
+
 def unpublished(k: Kernel, held: Mapping[str, Held]) -> dict[str, Held]:
     """The issues that differ from the sync branch as last fetched; all when it never was."""
     tip = k.git.remote_tip(k.config.remote, k.config.branch)
@@ -157,15 +174,16 @@ def emptied(k: Kernel, copy: Copy, issues: Iterable[str], entries: Iterable[str]
     """
     paths = [f"{copy.issues}/{x}.md" for x in issues] + [f"{copy.path}/attic/{name}" for name in entries]
     for path in (*paths, entities.names_path(copy)):
-        try:
-            os.unlink(path)
-        except (FileNotFoundError, IsADirectoryError):
-            continue
-        except OSError as e:
-            raise Disk(f"cannot remove {path}: {e.strerror}", hint=files.hint_for(e))
-    for folder in (copy.issues, f"{copy.path}/mappings", f"{copy.path}/attic", copy.path):
-        with contextlib.suppress(OSError):
-            os.rmdir(folder)
+        if not os.path.isdir(path) or os.path.islink(path):
+            files.remove(path, durable=False)
+    for folder in (
+        copy.issues,
+        f"{copy.path}/mappings",
+        f"{copy.path}/attic/conflicts",
+        f"{copy.path}/attic",
+        copy.path,
+    ):
+        files.remove_empty(folder)
     if os.path.lexists(copy.path):
         k.say("notice", f"{copy.path} holds files that are no part of a copy; they stay")
 
@@ -206,8 +224,7 @@ class Seen:
             files.write(self.path, canon.dumps(self.digests).encode(), scratch=self.k.repo.scratch, durable=False)
 
     def forget(self) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
+        files.remove(self.path, durable=False)
 
 
 def _digest(text: str) -> str:

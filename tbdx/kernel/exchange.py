@@ -46,7 +46,8 @@ def save(
         filtered = outbox or updates_only
         chosen = copies.unpublished(k, source) if filtered else source
         seen, conflicts, saved = Seen(k, path), 0, 0
-        for internal, mine in chosen.items():
+        for n, (internal, mine) in enumerate(chosen.items(), 1):
+            k.step("saving", n, len(chosen))
             if internal in damaged:
                 continue  # said already, and left as it is
             there = theirs.get(internal)
@@ -63,10 +64,11 @@ def save(
                 files.write(place, result.text.encode(), scratch=k.repo.scratch, durable=result is not mine)
             if result is mine:
                 seen.note(internal, mine.text)
-            k.touch()
         if chosen and not dry:
             copies.save_names(k, copy, chosen)
             seen.write()
+        if outbox and chosen and not dry:
+            copies.note_base(k, path)
     answer = {"saved": saved, "conflicts": conflicts, "target": target}
     return answer | {"totalSource": len(source), "filtered": filtered}
 
@@ -95,7 +97,8 @@ def import_workspace(
         held, unusable = copies.load(k, k.repo)
         short_of, seen = ids.by_ulid(dict(reversed(copies.rows(k, copy)))), Seen(k, path)
         whole = not damaged
-        for internal, other in theirs.items():
+        for n, (internal, other) in enumerate(theirs.items(), 1):
+            k.step("importing", n, len(theirs))
             if internal in unusable:
                 whole = False
                 continue
@@ -106,7 +109,6 @@ def import_workspace(
                 whole = False
                 continue
             answer["imported"] += 1
-            k.touch()
         if dry:
             return answer
         taken = copies.take_attic(k, copy)

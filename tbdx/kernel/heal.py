@@ -14,7 +14,7 @@ from tbdx.errors import Sync, TbdxError
 from tbdx.kernel import Kernel
 from tbdx.kernel.worktree import is_ours, put, register
 from tbdx.store import files
-from tbdx.store.git import BACKUP, STANDS_ON
+from tbdx.store.objects import BACKUP, STANDS_ON
 
 STILL_S = 2.0  # a lock of git's in our own worktree that stays the same so long, while we hold tbd's, has no holder
 _UNDER_WAY = {

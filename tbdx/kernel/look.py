@@ -21,8 +21,38 @@ if TYPE_CHECKING:
 def show(k: Kernel, texts: Sequence[str], *, ignore_missing: bool = False) -> tuple[list[Issue], list[str]]:
     """(the issues, the ids that nothing was found for)."""
     picks = k.pick(texts, ignore_missing=ignore_missing)
-    found = [k.read(internal)[0] for _, internal in picks if internal]
+    try:
+        found = [k.read(internal)[0] for _, internal in picks if internal]
+    except BadFile as e:
+        raise Damaged(e, _last_good(k, e.path))
     return found, [text for text, internal in picks if internal is None]
+
+
+class Damaged(BadFile):
+    """An issue's file cannot be used; `last_good` is what the sync branch last had of it, None when it has nothing."""
+
+    def __init__(self, e: BadFile, last_good: Issue | None) -> None:
+        hint = "what follows is its last good version on the sync branch" if last_good else e.hint
+        super().__init__(e.reason, path=e.path, line=e.line, hint=hint)
+        self.last_good = last_good
+
+
+def _last_good(k: Kernel, path: str) -> Issue | None:
+    from tbdx.core import codec
+    from tbdx.core.merge import ISSUES
+    from tbdx.errors import TbdxError
+
+    name = path.rpartition("/")[2]
+    try:
+        tip = k.git.branch_tip(k.config.branch)
+        for blob in k.git.versions(tip, ISSUES + name) if tip else []:
+            try:
+                return codec.parse(codec.decode(k.git.blobs([blob])[blob]), name[:-3])
+            except BadFile:
+                continue
+    except TbdxError:  # without git there is no other version
+        return None
+    return None
 
 
 def parent_of(k: Kernel, issue: Issue) -> Issue | None:
@@ -42,14 +72,20 @@ def as_json(k: Kernel, issue: Issue) -> Issue:
 
 def as_text(k: Kernel, issue: Issue, at: Columns) -> str:
     """An issue's file as people read it: `priority: P2`, and what it blocks and is blocked by as comments."""
-    text = render(issue).replace(f"\npriority: {issue['priority']}\n", f"\npriority: P{issue['priority']}\n", 1)
+    text = plain(issue)
     notes = ""
     if issue["dependencies"]:
         notes += f"# Blocks: {', '.join(k.display(d['target']) for d in issue['dependencies'])}\n"
     above = [shown for shown, targets in zip(at["shown"], at["blocks"], strict=True) if issue["id"] in targets]
     if above:
         notes += f"# Blocked by: {', '.join(above)}\n"
-    return text.replace("\ndependencies:", f"\n{notes}dependencies:", 1).rstrip("\n")
+    return text.replace("\ndependencies:", f"\n{notes}dependencies:", 1)
+
+
+def plain(issue: Issue) -> str:
+    """An issue's file with its priority as people write it."""
+    priority = issue["priority"]
+    return render(issue).replace(f"\npriority: {priority}\n", f"\npriority: P{priority}\n", 1).rstrip("\n")
 
 
 def children(at: Columns, issue: Issue) -> list[Issue]:

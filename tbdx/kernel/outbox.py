@@ -1,16 +1,31 @@
-"""Sync with tbd's outbox: what a remote refuses is copied to a workspace that can travel on the working branch."""
+"""Sync where pushing is not allowed: what a remote does not take is copied to an outbox that travels on a branch.
+
+The outbox is tbd's workspace of that name, and a note of the commit that it was made against. With that note its files
+are as good as a commit on that base, the same commit wherever it is made: an outbox met twice, in any order, in any
+clone, is taken in once. Without it (a real tbd's) its issues are imported as from any copy.
+"""
 
 from __future__ import annotations
 
-import os
-
-from tbdx.errors import TbdxError
+from tbdx.core import codec, merge
+from tbdx.errors import BadFile, TbdxError
+from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
-from tbdx.kernel.sync import Kept, Report, sync
+from tbdx.kernel.pending import MOST, damage
+from tbdx.kernel.sync import Kept, Report, integrate, sync
+from tbdx.kernel.worktree import is_ours
+from tbdx.store import cache, files
+from tbdx.store.objects import PLAIN
+from tbdx.store.worktree import identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
+
+PLACE = ".tbd/workspaces/outbox/"
+BRANCHES = 50  # other branches of the remote that one sync looks into
+_LOOKED = "branches"  # the cache of what was looked into
 
 
 def sync_after(k: Kernel) -> None:
@@ -25,10 +40,10 @@ def sync_after(k: Kernel) -> None:
 
 
 def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: bool) -> tuple[Report, dict[str, Any]]:
-    """(report, {importedFromOutbox: count} where there was one) of a sync.
+    """(report, {importedFromOutbox: issues of our own outbox, harvested: [{branch, commit, issues}]}) of a sync.
 
-    A refusal that trying again cannot mend puts what the remote lacks into the outbox, and is raised on. A sync that
-    went well takes an outbox in, publishes it, and removes it.
+    A remote that refuses or cannot be reached puts what it lacks into the outbox, and the error is raised on. A sync
+    that went well takes outboxes in, our own and those on other branches of the remote, and publishes what they held.
     """
     try:
         report = sync(k, push=push, pull=pull)
@@ -38,10 +53,163 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
 
             e.saved = exchange.save(k, outbox=True)["saved"]
         raise
-    if not (take_in and push and pull) or report.local_only or not os.path.isdir(f"{k.repo.workspaces}/outbox/issues"):
+    if not (take_in and push and pull):
         return report, {}
+    more: dict[str, Any] = {}
+    head = k.git.branch_tip(k.config.branch)
+    mine = _own(k)
+    if mine and not report.local_only:
+        more["importedFromOutbox"] = _empty_own(k, mine, report)
+    harvested = _harvest(k, report)
+    if harvested:
+        more["harvested"] = harvested
+    if k.git.branch_tip(k.config.branch) != head or k.wrote:
+        report.add(sync(k))
+    return report, more
+
+
+def _own(k: Kernel) -> dict[str, bytes]:
+    """The files of the outbox in the working tree; what is no plain file there is stepped over."""
+    root = f"{k.repo.root}/{PLACE.rstrip('/')}"
+    out = {}
+    for rel, odd in files.walk(root):
+        if not odd:
+            try:
+                out[rel] = files.read(files.inside(root, *rel.split("/")), MOST)
+            except (FileNotFoundError, TbdxError):
+                continue
+    return out if any(rel.startswith("issues/") for rel in out) else {}
+
+
+def _empty_own(k: Kernel, held: Mapping[str, bytes], report: Report) -> int:
+    """Take our own outbox in and remove it; how many issues it had."""
+    from tbdx.kernel import copies, exchange
+
+    with k.writing():
+        made = as_commit(k, held)
+        if made is None:
+            return int(exchange.import_workspace(k, outbox=True, clear=True)["imported"])
+        integrate(k, made[0], report)
+        _, path = copies.place(k, None, None, True)
+        if made[1]:
+            issues, entries = (
+                [rel.partition("/")[2] for rel in held if rel.startswith(x)] for x in ("issues/is-", "attic/")
+            )
+            files.remove(f"{path}/{copies.BASE}")
+            copies.emptied(k, copies.opened(k, path), [rel[7:-3] for rel in _issues(held)], entries)
+            copies.Seen(k, path).forget()
+        else:
+            k.say("warn", "outbox is not cleared: not all of it could be imported")
+        return len(_issues(held))
+
+
+def as_commit(k: Kernel, held: Mapping[str, bytes]) -> tuple[str, bool] | None:
+    """(a commit that holds an outbox's files on top of their base, whether all its issues could be taken).
+
+    None when the outbox does not say what it was made against, or that commit is not here. `held`: path in the outbox
+    -> content. Called under the lock.
+    """
+    git = k.git
+    base = _base(k, held)
+    if base is None:
+        return None
+    was, whole = git.content(base), True
+    wanted: dict[str, bytes] = {}
+    for rel, data in sorted(held.items()):
+        path = merge.DATA + rel
+        if rel == "mappings/ids.yml":
+            data = merge.merge_names(was.get(path, b""), data, b"")
+        elif rel in _issues(held):
+            why = damage(path, data) if is_ours(path, PLAIN) else "not the name of an issue"
+            if why:
+                k.say("warn", f"{PLACE}{rel} is left there: {why}")
+                whole = False
+                continue
+        elif not rel.startswith("attic/") or not is_ours(path, PLAIN) or path in was:
+            continue
+        if was.get(path) != data:
+            wanted[path] = data
+    if not wanted:
+        return base, whole
+    blobs = dict(zip(wanted, git.hash_all([*wanted.values()]), strict=True))
+    then = identity("tbdx", "tbdx@localhost", f"@{git.date(base)} +0000")
+    return git.commit_tree(base, blobs, [base], "tbd sync: from an outbox", author=then), whole
+
+
+def _base(k: Kernel, held: Mapping[str, bytes]) -> str | None:
+    key, _, commit = held.get("base.yml", b"").decode("utf-8", "replace").strip().partition(": ")
+    if key != "commit" or not commit.isalnum():
+        return None
+    found = k.git.commit_of(commit)
+    return found if found and merge.DATA + "meta.yml" in k.git.tree(found) else None
+
+
+def _issues(held: Mapping[str, bytes]) -> list[str]:
+    return [rel for rel in held if rel.startswith("issues/") and rel.endswith(".md")]
+
+
+# outboxes on other branches
+
+
+def _harvest(k: Kernel, report: Report) -> list[dict[str, Any]]:
+    """Take in the outboxes on the remote's other branches, each tip once; [{branch, commit, issues}] of those found.
+
+    Nothing depends on it: a branch that cannot be fetched is told, and the next sync tries again.
+    """
+    git, remote = k.git, k.config.remote
+    looked = _looked(k)
+    tips = {b: tip for b, tip in sorted(report.branches.items()) if b != k.config.branch and tip not in looked}
+    tips = dict([*tips.items()][:BRANCHES])
+    if not tips:
+        return []
+    try:
+        found = git.look_into(remote, tips, PLACE)
+    except GitError as e:
+        k.say("notice", f"outboxes on other branches were not looked for: {e.message}")
+        return []
+    out = []
+    for branch, held in found.items():
+        if _issues(held):
+            _take_in(k, held, report)
+            out.append({"branch": branch, "commit": tips[branch], "issues": len(_issues(held))})
+            k.say("notice", f"{len(_issues(held))} issues taken in from the outbox on {remote}/{branch}")
+    cache.write(k.repo, _LOOKED, [("tips", sorted(looked & {*report.branches.values()} | {*tips.values()}))])
+    return out
+
+
+def _looked(k: Kernel) -> set[str]:
+    """The tips of branches that were looked into."""
+    kept = cache.opened(k.repo, _LOOKED)
+    if kept is None:
+        return set()
+    try:
+        return set(kept.get("tips"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+    finally:
+        kept.close()
+
+
+def _take_in(k: Kernel, held: Mapping[str, bytes], report: Report) -> None:
+    with k.writing():
+        made = as_commit(k, held)
+        if made is not None:
+            integrate(k, made[0], report)
+            return
+    import hashlib
+
     from tbdx.kernel import exchange
 
-    taken = exchange.import_workspace(k, outbox=True, clear=True)
-    report.add(sync(k))
-    return report, {"importedFromOutbox": taken["imported"]}
+    name = hashlib.sha256(repr(sorted(held.items())).encode()).hexdigest()[:16]
+    folder = f"{k.repo.scratch}/outbox-{name}"  # the same for the same files, by which an import knows them again
+    try:
+        for rel, data in held.items():
+            if rel.startswith(("issues/", "mappings/", "attic/")) and len(data) <= codec.LARGEST:
+                target = files.inside(folder, *rel.split("/"))
+                files.make_folder(target.rpartition("/")[0])
+                files.write(target, data, durable=False)
+        exchange.import_workspace(k, folder=folder)
+    except BadFile as e:
+        k.say("warn", e.message)
+    finally:
+        files.remove_tree(folder)

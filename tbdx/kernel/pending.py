@@ -12,7 +12,7 @@ from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
 from tbdx.kernel.worktree import is_ours, populate, put
 from tbdx.store import cache, clean, entities, files
-from tbdx.store.git import STANDS_ON
+from tbdx.store.objects import STANDS_ON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

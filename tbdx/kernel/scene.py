@@ -81,7 +81,7 @@ def gather(k: Kernel) -> Scene:
         **facts,
         strays=_strays(k.repo),
         lock_said=_lock_trouble(k),
-        abandoned=_abandoned(k),
+        abandoned=[said for _, said in abandoned(k)],
         without_bytecode=_without_bytecode(),
         user_branch=standing.user_branch(k.repo),
     )
@@ -202,8 +202,9 @@ def _lock_trouble(k: Kernel) -> str:
     return ""
 
 
-def _abandoned(k: Kernel) -> list[str]:
-    """Lock folders whose process is gone. One without a record may be a second old, so it must be old to count."""
+def abandoned(k: Kernel) -> list[tuple[str, str]]:
+    """(path, what is said of it) of lock folders whose process is gone. One without a record may be a second old, so it
+    must be old to count."""
     out = []
     for path in (k.repo.lock, entities.names_path(k.repo) + ".lock"):
         folder, name = os.path.split(path)
@@ -220,9 +221,9 @@ def _abandoned(k: Kernel) -> list[str]:
                 except OSError:
                     continue
                 if age_s > locks.STALE_S:
-                    out.append(f"{entry}: no record, {age_s / 3600:.1f} h old")
+                    out.append((f"{folder}/{entry}", f"{entry}: no record, {age_s / 3600:.1f} h old"))
             elif locks.is_dead(record):
-                out.append(f"{entry}: process {record.get('pid')} is gone")
+                out.append((f"{folder}/{entry}", f"{entry}: process {record.get('pid')} is gone"))
     return out
 
 

@@ -7,7 +7,6 @@ that the next sync finishes. The network is used only while the lock is free.
 from __future__ import annotations
 
 import time
-from functools import partial
 
 from tbdx.core import attic, lineage, merge
 from tbdx.errors import BadFile, Invalid, NotPublished, Sync
@@ -16,7 +15,7 @@ from tbdx.kernel import Kernel, heal, pending
 from tbdx.kernel.pending import MOST, blob_id
 from tbdx.kernel.worktree import is_ours, put
 from tbdx.store import files
-from tbdx.store.git import PLAIN, STANDS_ON, Change
+from tbdx.store.objects import PLAIN, STANDS_ON, Change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +27,11 @@ if TYPE_CHECKING:
 BUDGET_S = 60.0  # how long a sync goes on trying when others publish at the same moment,
 TRIES = 20  # and how often at least
 UNSHOWN = 5  # so many pushes that a remote takes and then does not show, and it is told
+_KEPT = {
+    "refused": "everything is committed here; where only some branches may be pushed, commit .tbd/workspaces/outbox to"
+    " one of them and push that: any other clone's sync takes it in",
+    "contended": "everything is committed here; sync again in a moment",
+}
 _KINDS = {"A": "new", "M": "updated", "T": "updated", "D": "deleted"}
 
 
@@ -39,6 +43,7 @@ class Report:
         self.received = {"new": 0, "updated": 0, "deleted": 0}
         self.conflicts: list[tuple[str, str]] = []  # (issue, field), each in the attic
         self.withheld: dict[str, str] = {}  # path -> why
+        self.branches: dict[str, str] = {}  # every branch that the remote has, and its tip
         self.local_only = False
 
     def add(self, more: Report) -> None:
@@ -113,9 +118,9 @@ def sync(k: Kernel, *, push: bool = True, pull: bool = True) -> Report:
     started, tries, unshown = time.monotonic(), 0, 0
     while True:
         tip = _tip(k, report, seen)
-        if tip != head and pull:
+        if pull:
             for commit in (*_lost_by(k, seen, tip), tip):
-                head = _bring(k, commit, report, may_merge=push) if commit else head
+                head = _bring(k, commit, report, may_merge=push) if commit not in (None, head) else head
         seen = tip
         if not push or tip == head:
             return report
@@ -140,13 +145,14 @@ def sync(k: Kernel, *, push: bool = True, pull: bool = True) -> Report:
 def _tip(k: Kernel, report: Report, seen: str | None) -> str | None:
     """The remote's tip as it is now, its objects here."""
     git, remote, branch = k.git, k.config.remote, k.config.branch
-    tip = _asked(k, report, git.heads, remote, branch).get(branch)
+    report.branches = _asked(k, report, git.heads, remote)
+    tip = report.branches.get(branch)
     if tip is None or (tip == seen and git.commit_of(tip)):
         return tip
     tip = _asked(k, report, git.fetch, remote, branch, tip)
     head = git.branch_tip(branch)
     if head and git.is_cut() and git.merge_base(head, tip) is None:
-        tip = _asked(k, report, partial(git.fetch, whole=True), remote, branch, tip)
+        _asked(k, report, git.deepen, remote, branch, seen)
     _asked(k, report, git.fetch_missing, remote, tip)
     return tip
 
@@ -162,16 +168,16 @@ def _lost_by(k: Kernel, seen: str | None, tip: str | None) -> Iterable[str]:
     return (seen,)
 
 
-def _bring(k: Kernel, tip: str, report: Report, *, may_merge: bool) -> str:
+def _bring(k: Kernel, tip: str | None, report: Report, *, may_merge: bool) -> str:
     """Bring a commit into the branch, if it is not there; the branch's tip."""
     head = k.git.branch_tip(k.config.branch)
-    if head is not None and (tip == head or k.git.is_ancestor(tip, head)):
+    if head is not None and (tip is None or tip == head or k.git.is_ancestor(tip, head)):
         return head
     with k.writing():
-        return integrate(k, tip, report, may_merge=may_merge)
+        return integrate(k, tip or "", report, may_merge=may_merge)
 
 
-def _asked(k: Kernel, report: Report, ask: Callable[..., T], *more: str) -> T:
+def _asked(k: Kernel, report: Report, ask: Callable[..., T], *more: str | None) -> T:
     """Ask the remote; when it cannot be reached everything is kept here."""
     try:
         return ask(*more)
@@ -183,7 +189,7 @@ def _kept(k: Kernel, report: Report, message: str, reason: str) -> Kept:
     tip = k.git.remote_tip(k.config.remote, k.config.branch)
     head = k.git.branch_tip(k.config.branch)
     unpushed = k.git.count(head, tip) if head and tip else 0
-    hint = "everything is committed here; sync again when the remote takes it"
+    hint = _KEPT.get(reason, "everything is committed here; sync again when the remote can be reached")
     return Kept(message, report, unpushed, reason=reason, hint=hint)
 
 

@@ -14,7 +14,7 @@ from tbdx.errors import TbdxError
 from tbdx.kernel import Kernel
 from tbdx.store import config as settings
 from tbdx.store import files
-from tbdx.store.git import STANDS_ON
+from tbdx.store.objects import STANDS_ON
 
 NOTICE = "tbd-sync worktree was missing; auto-materialized it (fresh clone, or the worktree was removed)."
 

@@ -153,7 +153,7 @@ def remove_tree(folder: str) -> None:
 
 
 def move(old: str, new: str) -> None:
-    """Give a file or a folder another place, where nothing is; by copy to another disk. Raises Disk."""
+    """Give a file or a folder another place, over a file that is there; by copy to another disk. Raises Disk."""
     import shutil
 
     make_folder(os.path.dirname(new))
@@ -173,6 +173,19 @@ def replace(old: str, new: str) -> None:
         os.replace(old, new)
     except OSError as e:
         raise Disk(f"cannot replace {new}: {e.strerror}", hint=hint_for(e))
+
+
+def flush(path: str) -> None:
+    """Flush to disk a file that another program wrote. Raises Disk."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            reach("file.flush")
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as e:
+        raise Disk(f"cannot flush {path}: {e.strerror}", hint=hint_for(e))
 
 
 def discard(path: str, *, older_than_s: float = 0) -> None:

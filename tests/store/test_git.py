@@ -14,6 +14,8 @@ from tbdx.errors import Git as GitError
 from tbdx.kernel.pending import blob_id
 from tbdx.store import git, process
 from tbdx.store.git import Git
+from tbdx.store.objects import words_of
+from tbdx.store.worktree import SCAFFOLD
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def test_the_first_commit_is_the_same_bytes_everywhere(g: Git, tmp_path: Path, m
     assert g.ask("cat-file", "commit", one).decode().split("\n", 1)[1] == (
         "author tbdx <tbdx@localhost> 0 +0000\ncommitter tbdx <tbdx@localhost> 0 +0000\n\nInitialize tbd-sync branch\n"
     )
-    assert g.content(one) == git.SCAFFOLD
+    assert g.content(one) == SCAFFOLD
 
 
 def test_blobs_are_stored_byte_for_byte(g: Git) -> None:
@@ -177,7 +179,7 @@ def test_the_version_is_text_and_two_numbers() -> None:
     ],
 )
 def test_a_servers_words_are_one_line_without_secrets(said: str, words: str) -> None:
-    assert git._words(said) == words
+    assert words_of(said) == words
 
 
 def test_a_branch_that_the_user_has_checked_out_is_not_taken(repo: Clone) -> None:

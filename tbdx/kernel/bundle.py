@@ -1,0 +1,50 @@
+"""Bundles: the whole sync branch in one file, for places that no remote reaches. Applying one is a sync from a file."""
+
+from __future__ import annotations
+
+import os
+
+from tbdx.core import merge
+from tbdx.errors import Disk, TbdxError
+from tbdx.kernel import Kernel, heal
+from tbdx.kernel.sync import Report, commit_pending, integrate
+from tbdx.store import files
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def create(k: Kernel, path: str) -> dict[str, Any]:
+    """Commit what is pending and write the branch to a file; {file, commit, issues, withheld}. Raises Disk, Git."""
+    k.open()
+    target = os.path.join(k.cwd, path)
+    if os.path.isdir(target) or not os.path.isdir(os.path.dirname(target)):
+        raise Disk(f"cannot write {path}: {'a folder' if os.path.isdir(target) else 'its folder is not there'}")
+    report = Report()
+    with k.writing():
+        heal.worktree(k)
+        head = commit_pending(k, report)
+        made = f"{k.repo.scratch}/bundle.{os.getpid()}"
+        try:
+            k.git.write_bundle(made, k.config.branch)
+            files.flush(made)
+            files.move(made, target)
+        finally:
+            files.discard(made)
+    issues = sum(p.startswith(merge.ISSUES) and p.endswith(".md") for p in k.git.tree(head))
+    return {"file": path, "commit": head, "issues": issues, "withheld": report.withheld}
+
+
+def apply(k: Kernel, path: str) -> Report:
+    """Merge what a bundle holds into the branch; nothing is published. Raises TbdxError for what is no bundle."""
+    source = os.path.join(k.cwd, path)
+    if not os.path.isfile(source):
+        raise TbdxError(f"cannot read {path}: no such file")
+    k.open()
+    tip = k.git.read_bundle(source, k.config.branch)
+    report = Report()
+    with k.writing():
+        heal.worktree(k)
+        integrate(k, tip, report)
+    return report

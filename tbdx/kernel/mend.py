@@ -1,0 +1,111 @@
+"""`doctor --fix`: what a sync would heal, without a remote, and what is left of dead processes.
+
+Nothing is deleted: what is in the way is moved to `.git/tbdx/backup/`, and an old tip is kept under a backup ref first.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tbdx.core.ids import is_internal
+from tbdx.errors import Git as GitError
+from tbdx.errors import TbdxError
+from tbdx.kernel import Kernel, heal
+from tbdx.kernel.scene import abandoned
+from tbdx.kernel.sync import Report, integrate
+from tbdx.store import config as settings
+from tbdx.store import entities, files
+
+OLD_S = 3600.0  # a temporary file of that age is nobody's any more
+
+
+def mend(k: Kernel) -> list[str]:
+    """Put right what can be put right without losing anything; what was done, for people. Raises TbdxError."""
+    done: list[str] = []
+    say = k.say
+
+    def note(level: str, text: str) -> None:
+        done.append(text)
+        say(level, text)
+
+    k.say = note
+    try:
+        _layout(k)
+        k.open()
+        with k.writing():
+            _locks(k)
+            heal.worktree(k)
+            unfinished = heal.intent(k)
+            if unfinished:
+                integrate(k, unfinished, Report())
+                note("notice", "a merge that an earlier command began is finished")
+            k.names.load()
+            k.names.save()
+            _temporary(k)
+        _objects(k)
+    finally:
+        k.say = say
+    return done
+
+
+def _aside(k: Kernel, path: str) -> None:
+    name = f"{k.now()[:23].replace(':', '-')}-{os.path.basename(path)}"
+    files.move(path, f"{k.repo.own}/backup/{name}")
+    k.say("notice", f"{path} is moved to {k.repo.own}/backup/{name}")
+
+
+def _layout(k: Kernel) -> None:
+    """A layout.yml that is missing or cannot be read is written anew; one that can is somebody's."""
+    path = settings.layout_path(k.repo)
+    if k.config and k.repo.legacy:
+        return
+    try:
+        settings.parse(files.read(path))
+        return
+    except FileNotFoundError:
+        pass
+    except TbdxError:
+        _aside(k, path)
+    files.make_folder(os.path.dirname(path))
+    files.write(path, settings.layout_yml(k.config.format, k.now()).encode())
+    k.say("notice", f"{path} is written anew")
+
+
+def _locks(k: Kernel) -> None:
+    """What dead processes left of locks; the lock itself is ours now."""
+    for path, _ in abandoned(k):
+        if path != k.repo.lock:
+            _aside(k, path)
+
+
+def _temporary(k: Kernel) -> None:
+    for rel, odd in files.walk(k.repo.data):
+        path = f"{k.repo.data}/{rel}"
+        if not odd and rel.endswith((".tmp", ".temp")) and k.now_ms() / 1000 - os.lstat(path).st_mtime > OLD_S:
+            _aside(k, path)
+
+
+def _objects(k: Kernel) -> None:
+    """Objects of the sync branch that cannot be read: from the worktree's files, else from the remote."""
+    git = k.git
+    tip = git.branch_tip(k.config.branch)
+    damaged = git.damaged(tip) if tip else []
+    if not damaged:
+        return
+    for name in damaged:
+        path = f"{k.repo.common}/objects/{name[:2]}/{name[2:]}"
+        if os.path.lexists(path):
+            _aside(k, path)
+    paths = [f"{k.repo.issues}/{name}" for name in entities.listing(k.repo) if is_internal(name[:-3])]
+    git.hash_files([path for path in paths if os.path.isfile(path) and not os.path.islink(path)])
+    left = git.unreadable(damaged)
+    if left and git.has_remote(k.config.remote):
+        git.fetch_again(k.config.remote, k.config.branch)
+        left = git.unreadable(damaged)
+    k.say("notice", f"{len(damaged) - len(left)} damaged object(s) of the sync branch are whole again")
+    if left:
+        raise GitError(
+            f"{len(left)} object(s) of the sync branch cannot be read, {left[0]} among them",
+            hint="in a clone that has them: tbdx bundle create FILE; here: tbdx bundle apply FILE",
+            reason="damaged",
+        )

@@ -1,0 +1,201 @@
+"""The hidden worktree as git sees it, and the commits that are made of its files.
+
+Its index is made beside and moved into place. It also serves for the tree of the next commit, so that what did not
+change is not looked at again.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tbdx.errors import Git as GitError
+from tbdx.errors import TbdxError
+from tbdx.store import files
+from tbdx.store.objects import PLAIN, Objects
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SCAFFOLD = {
+    ".tbd/data-sync/issues/.gitkeep": b"",
+    ".tbd/data-sync/mappings/.gitattributes": b"ids.yml merge=union\n",
+    ".tbd/data-sync/mappings/.gitkeep": b"",
+    ".tbd/data-sync/meta.yml": b"schema_version: 1\n",
+}
+
+
+class Worktree(Objects):
+    """The hidden worktree of a clone."""
+
+    _index: tuple[str, str] | None = None  # (commit, a private index that holds its tree)
+
+    def commit_tree(
+        self,
+        base: str | None,
+        changes: Mapping[str, str | None],
+        parents: Sequence[str],
+        message: str,
+        *,
+        author: Mapping[str, str] | None = None,
+    ) -> str:
+        """A commit whose tree is that of `base` with `changes`, made in a private index.
+
+        A change is path -> blob, `mode id` for what is no plain file, or None for a path that is gone.
+
+        Without an `author` (`identity`) it is the user as git knows them, else tbdx; never a refusal for want of a
+        name.
+        """
+        index = self._private_index(base)
+        try:
+            private = {"GIT_INDEX_FILE": index}
+            gone = "0 " + "0" * len(base or "")
+            of = {p: gone if x is None else x if " " in x else f"{PLAIN} {x}" for p, x in changes.items()}
+            rows = [os.fsencode(f"{what}\t{path}") for path, what in of.items()]
+            self.ask("update-index", "-z", "--index-info", stdin=b"".join(r + b"\0" for r in rows), env=private)
+            tree = self.ask("write-tree", env=private).decode().strip()
+            given = [part for parent in parents for part in ("-p", parent)]
+            by = author or self._author()
+            commit = self.ask("commit-tree", tree, *given, "-m", message, env=by).decode().strip()
+        except BaseException:
+            files.discard(index)
+            raise
+        self._keep_index(commit, index)
+        return commit
+
+    def _author(self) -> dict[str, str]:
+        known = self.settings()
+        name, email = ((known.get(f"user.{x}") or [""])[-1].strip(_NO_NAME) for x in ("name", "email"))
+        return identity(name, email) if name and email else identity("tbdx", "tbdx@localhost")
+
+    def _private_index(self, commit: str | None) -> str:
+        """A new index that holds a commit's tree; from the hidden worktree's, so that it knows unchanged files still.
+
+        That one may be damaged, or locked by a process long dead: then it is made of the commit alone.
+        """
+        files.make_folder(self.repo.scratch)
+        index = f"{self.repo.scratch}/index.{os.getpid()}.{os.urandom(4).hex()}"
+        private = {"GIT_INDEX_FILE": index, "GIT_WORK_TREE": self.repo.worktree}
+        own = self.worktree_git_dir()
+        if own and commit:
+            try:
+                files.write_new(index, files.read(f"{own}/index", 1 << 30), durable=False)
+                if not self.run("read-tree", "--reset", commit, git_dir=own, env=private)[0]:
+                    return index
+            except (OSError, TbdxError):
+                pass
+            files.discard(index)
+        self.ask("read-tree", commit or "--empty", env={"GIT_INDEX_FILE": index})
+        return index
+
+    def _keep_index(self, commit: str, index: str) -> None:
+        if self._index:
+            files.discard(self._index[1])
+        self._index = (commit, index)
+
+    def first_commit(self) -> str:
+        """The first commit of a sync branch: the same bytes in every clone."""
+        blobs = self.hash_all(list(SCAFFOLD.values()))
+        changes = dict(zip(SCAFFOLD, blobs, strict=True))
+        return self.commit_tree(None, changes, [], "Initialize tbd-sync branch", author=_ROOT_AUTHOR)
+
+    def checked_out_at(self, branch: str) -> str | None:
+        """Another worktree in which the branch is checked out."""
+        path = ""
+        for line in self.ask("worktree", "list", "--porcelain").decode("utf-8", "surrogateescape").split("\n"):
+            if line.startswith("worktree "):
+                path = line[9:]
+            elif line == f"branch refs/heads/{branch}":
+                here = os.path.exists(path) and os.path.realpath(path) != os.path.realpath(self.repo.worktree)
+                return path if here else None
+        return None
+
+    def add_worktree(self, branch: str) -> None:
+        """Register the hidden worktree on the branch, with no files yet."""
+        taken = self.checked_out_at(branch)
+        if taken:
+            raise GitError(
+                f"branch {branch} is checked out at {taken}; tbdx keeps it in a worktree of its own",
+                hint=f"git -C {taken} switch another branch first",
+            )
+        self.ask("worktree", "add", "--quiet", "--force", "--no-checkout", self.repo.worktree, branch)
+
+    def tie_worktree(self, branch: str) -> None:
+        """Make a folder that is there already the hidden worktree: an old registration serves, else a new one."""
+        place = f"{self.repo.worktree}/.git"
+        for name in sorted(os.listdir(f"{self.repo.common}/worktrees")) if self._has_worktrees() else []:
+            own = f"{self.repo.common}/worktrees/{name}"
+            try:
+                if os.fsdecode(files.read(f"{own}/gitdir", 4096)).rstrip("\n") == place:
+                    break
+            except (OSError, TbdxError):
+                continue
+        else:
+            made = f"{self.repo.scratch}/{os.urandom(4).hex()}/{os.path.basename(self.repo.worktree)}"
+            files.make_folder(os.path.dirname(made))
+            self.ask("worktree", "add", "--quiet", "--force", "--no-checkout", made, branch)
+            own = os.fsdecode(files.read(f"{made}/.git", 4096)).removeprefix("gitdir: ").rstrip("\n")
+            files.write(f"{own}/gitdir", os.fsencode(f"{place}\n"))
+            files.remove_tree(os.path.dirname(made))
+        files.write(place, os.fsencode(f"gitdir: {own}\n"), scratch=self.repo.scratch)
+
+    def _has_worktrees(self) -> bool:
+        return os.path.isdir(f"{self.repo.common}/worktrees")
+
+    def worktree_git_dir(self) -> str | None:
+        """The git folder of the hidden worktree, None when it is not one."""
+        try:
+            pointer = files.read(f"{self.repo.worktree}/.git", 4096).decode("utf-8", "surrogateescape")
+        except (OSError, TbdxError):
+            return None
+        path = pointer.removeprefix("gitdir: ").rstrip("\n")
+        path = os.path.normpath(os.path.join(self.repo.worktree, path))
+        return path if pointer.startswith("gitdir: ") and os.path.isdir(path) else None
+
+    def worktree_branch(self) -> str | None:
+        """The branch that the hidden worktree's HEAD names, None when it is detached."""
+        code, out, _ = self.run("symbolic-ref", "--quiet", "HEAD", git_dir=self.worktree_git_dir())
+        return None if code else out.decode().strip().removeprefix("refs/heads/")
+
+    def worktree_head(self) -> str | None:
+        """The commit of the hidden worktree's HEAD, whatever it names."""
+        code, out, _ = self.run("rev-parse", "--verify", "--quiet", "HEAD^{commit}", git_dir=self.worktree_git_dir())
+        return None if code else out.decode().strip()
+
+    def put_worktree_on(self, branch: str) -> None:
+        """Let the hidden worktree's HEAD name the branch; no file is touched."""
+        self.ask("symbolic-ref", "-m", "tbdx", "HEAD", f"refs/heads/{branch}", git_dir=self.worktree_git_dir())
+
+    def worktree_tree(self) -> str | None:
+        """The tree that the hidden worktree's index holds; None when it holds none."""
+        own = self.worktree_git_dir()
+        code, out, _ = self.run("write-tree", git_dir=own, env={"GIT_WORK_TREE": self.repo.worktree})
+        return None if code else out.decode().strip()
+
+    def tree_of(self, commit: str) -> str | None:
+        code, out, _ = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", commit + "^{tree}")
+        return None if code else out.decode().strip()
+
+    def set_worktree_index(self, commit: str) -> None:
+        """Make the hidden worktree's index say what `commit` holds, so that a real tbd sees no change there.
+
+        It is made beside and moved into place, past a lock that a dead process may have left. Raises GitError, Disk.
+        """
+        own = self.worktree_git_dir()
+        if own is None:
+            return
+        if self._index is None or self._index[0] != commit:
+            self._keep_index(commit, self._private_index(commit))
+        assert self._index
+        files.replace(self._index[1], f"{own}/index")
+        self._index = None
+
+
+def identity(name: str, email: str, date: str | None = None) -> dict[str, str]:
+    """An author and committer for `commit_tree`; `date` as git takes it, now unless given."""
+    out = {f"GIT_{who}_{what}": v for who in ("AUTHOR", "COMMITTER") for what, v in (("NAME", name), ("EMAIL", email))}
+    return out | ({"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date} if date else {})
+
+
+_NO_NAME = "".join(map(chr, range(33))) + ".,:;<>\"\\'"  # what git strips from names; nothing else is no name to it
+_ROOT_AUTHOR = identity("tbdx", "tbdx@localhost", "@0 +0000")
