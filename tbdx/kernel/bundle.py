@@ -8,6 +8,7 @@ from tbdx.core import merge
 from tbdx.errors import Disk, TbdxError
 from tbdx.kernel import Kernel, heal
 from tbdx.kernel.sync import Report, commit_pending, integrate
+from tbdx.kernel.worktree import is_ours
 from tbdx.store import files
 
 TYPE_CHECKING = False
@@ -43,6 +44,8 @@ def apply(k: Kernel, path: str) -> Report:
         raise TbdxError(f"cannot read {path}: no such file")
     k.open()
     tip = k.git.read_bundle(source, k.config.branch)
+    if not any(is_ours(p, mode) for p, (mode, _) in k.git.tree(tip).items()):
+        raise TbdxError(f"{path} holds no tracker", hint="tbdx bundle create writes one that does")
     report = Report()
     with k.writing():
         heal.worktree(k)

@@ -210,13 +210,13 @@ class Objects:
         for name in wanted:
             end = data.find(b"\n", at)
             head = data[at:end].split(b" ")
-            if end < 0 or len(head) != 3:
+            size = int(head[2]) if end >= 0 and len(head) == 3 else -1
+            if size < 0 or len(data) < end + size + 2:
                 raise GitError(
                     f"object {name} of the sync branch is missing or damaged{f': {words_of(err)}' if err else ''}",
-                    hint="tbdx doctor --fix fetches it again from the remote; git fsck tells what else is damaged",
+                    hint="tbdx doctor --fix brings it back; git fsck tells what else is damaged",
                     reason="damaged",
                 )
-            size = int(head[2])
             out[name] = data[end + 1 : end + 1 + size]
             at = end + size + 2
         if code:

@@ -160,7 +160,9 @@ def test_markers_alone_are_taken_apart_where_both_versions_are_good(clones: Clon
     sync(a, b)
     text = a.file(x).read_text()
     one, two = (text.replace("title: T", f"title: {t}").replace("version: 1", "version: 2") for t in ("one", "two"))
-    conflict = [f"<<<<<<< HEAD\n{p}\n||||||| base\nx\n=======\n{q}\n>>>>>>> other" if p != q else p for p, q in zip(one.split("\n"), two.split("\n"), strict=True)]  # fmt: skip
+    rows = zip(one.split("\n"), two.split("\n"), strict=True)
+    shown = "<<<<<<< HEAD\n{}\n||||||| base\nx\n=======\n{}\n>>>>>>> other"
+    conflict = [p if p == q else shown.format(p, q) for p, q in rows]
     a.file(x).write_text("\n".join(conflict))
     assert a.run("show", x).code == 1
     done = a.run("sync")

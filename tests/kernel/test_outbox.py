@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Clone
+import pytest
+
+from conftest import Clone, git
+from kernel.test_sync import another, attic, fields, origin, settle, sync
+from tbdx.kernel import outbox
 
 
 def refuse_pushes(origin: Path) -> Path:
@@ -86,3 +94,211 @@ def test_auto_sync_tells_what_it_withholds(clones: tuple[Clone, Clone]) -> None:
     damaged.write_bytes(b"")
     done = a.run("create", "Sound")
     assert done.code == 0 and "auto_sync: withheld .tbd/data-sync/issues/" in done.err
+
+
+# where only some branches may be pushed
+
+
+def only_own_branch(place: Path) -> None:
+    """The remote of a sandbox: a session may push its own branch, and delete nothing."""
+    hook = place / "hooks/update"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(
+        "#!/bin/sh\ncase $1 in refs/heads/agent/*) ;; *) echo 'only agent/* may be pushed' >&2; exit 1;; esac\n"
+        'test "${3#0000000}" != "$3" && { echo "no deletions" >&2; exit 1; }\nexit 0\n'
+    )
+    hook.chmod(0o755)
+
+
+def carry(clone: Clone, branch: str = "agent/x") -> None:
+    """What a session in a sandbox does: commit the outbox to its own branch, and push that."""
+    clone.git("checkout", "-q", "-B", branch)
+    clone.git("add", ".tbd/workspaces")
+    clone.git("commit", "-qm", "tracker changes", "--allow-empty")
+    clone.git("push", "-q", "origin", branch)
+
+
+def test_what_a_sandbox_could_not_push_is_harvested_by_another_clones_sync(clones: tuple[Clone, Clone]) -> None:
+    a, b = clones
+    x = a.create("T", "-d", "one\ntwo\nthree")
+    sync(a, b)
+    only_own_branch(origin(a))
+    a.run("update", x, "--description", "ONE\ntwo\nthree")
+    y = a.create("made in the sandbox", "--parent", x)
+    done = a.run("sync", "--json")
+    answer = json.loads(done.out)
+    assert done.code == 6 and answer["reason"] == "refused" and answer["savedToOutbox"] == 2
+    assert "only agent/* may be pushed" in json.loads(done.err)["error"] and "outbox" in json.loads(done.err)["hint"]
+    carry(a)
+    (origin(a) / "hooks/update").unlink()
+    b.run("update", x, "--description", "one\ntwo\n3")
+    report = b.json("sync")
+    tip = git(origin(a), "rev-parse", "agent/x").strip()
+    assert report["harvested"] == [{"branch": "agent/x", "commit": tip, "issues": 2}]
+    assert fields(b, x)["description"] == "ONE\ntwo\n3" and b.json("show", y)["title"] == "made in the sandbox"
+    before = b.git("rev-parse", "tbd-sync")
+    assert "harvested" not in b.json("sync") and b.git("rev-parse", "tbd-sync") == before
+    assert b.json("attic", "list") == []
+    sync(a)
+    settle(a, b)
+    assert fields(a, x)["description"] == "ONE\ntwo\n3"
+    for ref in b.git("for-each-ref", "--format=%(refname)").split():
+        assert "agent" not in ref  # nothing of the user's was fetched
+
+
+def test_an_outbox_is_taken_in_once_in_any_order_and_wherever_it_is_met(
+    clones: tuple[Clone, Clone], at: Callable[[Path], Clone]
+) -> None:
+    a, b = clones
+    x = a.create("T", "-d", "one\ntwo\nthree")
+    sync(a, b)
+    c, d = another(a, at, "c"), another(a, at, "d")
+    sync(c, d)
+    only_own_branch(origin(a))
+    for clone, line in ((a, "one"), (c, "three")):
+        clone.run("update", x, "--description", fields(clone, x)["description"].replace(line, line.upper()))
+        assert clone.run("sync").code == 6
+        for n in (1, 2):  # the same outbox on two branches, and committed twice
+            carry(clone, f"agent/{clone.path.name}{n}")
+    (origin(a) / "hooks/update").unlink()
+    shutil.copytree(a.path / ".tbd/workspaces", d.path / ".tbd/workspaces")  # and once more by hand
+    assert d.json("sync")["importedFromOutbox"] == 1 and not (d.path / ".tbd/workspaces/outbox").exists()
+    sync(b, d, b, d)
+    settle(b, d)
+    for clone in (b, d):
+        assert fields(clone, x)["description"] == "ONE\ntwo\nTHREE" and clone.json("attic", "list") == []
+    sync(a, c)
+    settle(a, b, c, d)
+    assert fields(a, x)["description"] == "ONE\ntwo\nTHREE" and a.json("attic", "list") == []
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
+def test_outboxes_and_a_bundle_come_in_in_any_order(
+    clones: tuple[Clone, Clone], at: Callable[[Path], Clone], order: tuple[int, ...]
+) -> None:
+    a, b = clones
+    x = a.create("T", "-l", "base")
+    sync(a, b)
+    c = another(a, at, "c")
+    sync(c)
+    refusing = origin(a) / "hooks/update"
+    for n, clone in enumerate((a, c)):
+        clone.run("update", x, "--title", f"title {n}", "--add-label", f"l{n}")
+    only_own_branch(origin(a))
+    assert a.run("sync").code == 6 and c.run("sync").code == 6
+    carry(a, "agent/a")
+    c.run("bundle", "create", "../c.bundle")
+    refusing.unlink()
+    steps: list[Callable[[], object]] = [
+        lambda: b.run("sync"),
+        lambda: b.run("bundle", "apply", "../c.bundle"),
+        lambda: b.run("update", x, "--priority", "0"),
+    ]
+    for n in order:
+        steps[n]()
+    sync(b)
+    sync(a, c)
+    settle(a, b, c)
+    found = fields(b, x)
+    assert found["priority"] == 0 and sorted(found["labels"]) == ["base", "l0", "l1"]
+    assert {found["title"], *attic(b, x).values()} == {"title 0", "title 1"}
+
+
+def test_an_outbox_of_a_real_tbd_has_no_base_and_is_imported_once(clones: tuple[Clone, Clone]) -> None:
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    only_own_branch(origin(a))
+    a.run("update", x, "--title", "by a tbd")
+    assert a.run("sync").code == 6
+    (a.path / ".tbd/workspaces/outbox/base.yml").unlink()
+    carry(a)
+    (origin(a) / "hooks/update").unlink()
+    assert b.json("sync")["harvested"][0]["issues"] == 1
+    assert fields(b, x)["title"] == "by a tbd"
+    a.git("commit", "-q", "--allow-empty", "-m", "more")
+    a.git("push", "-q", "origin", "agent/x")
+    before = fields(b, x), b.json("attic", "list")
+    sync(b)
+    sync(b)
+    assert (fields(b, x), b.json("attic", "list")) == before
+
+
+def test_what_is_wrong_in_an_outbox_is_named_and_the_rest_taken(clones: tuple[Clone, Clone]) -> None:
+    a, b = clones
+    x, y = a.create("T"), a.create("U")
+    sync(a, b)
+    only_own_branch(origin(a))
+    a.run("update", x, "--title", "good")
+    a.run("update", y, "--title", "soon bad")
+    assert a.run("sync").code == 6
+    place = a.path / ".tbd/workspaces/outbox"
+    (place / "issues" / a.file(y).name).write_bytes(b"<<<<<<< x\n")
+    (place / "issues/../issues/is-evil.md").write_text("x")
+    (place / "elsewhere").mkdir()
+    (place / "elsewhere/x.md").write_text("x")
+    (place / "issues/link.md").symlink_to("/etc/hostname")
+    carry(a)
+    (origin(a) / "hooks/update").unlink()
+    done = b.run("sync")
+    assert done.code == 0 and a.file(y).name in done.err and "is-evil.md" in done.err
+    assert fields(b, x)["title"] == "good" and fields(b, y)["title"] == "U"
+    assert not (b.data / "elsewhere").exists() and not list(b.data.rglob("*link*"))
+
+
+def test_branches_are_looked_into_once_and_in_portions(
+    clones: tuple[Clone, Clone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = clones
+    sync(b)
+    monkeypatch.setattr(outbox, "BRANCHES", 2)
+    for n in range(5):
+        git(origin(a), "update-ref", f"refs/heads/topic-{n}", "main")
+    from tbdx.store.git import Git
+
+    looked: list[list[str]] = []
+    look_into = Git.look_into
+
+    def noting(self: Git, remote: str, tips: dict[str, str], folder: str) -> object:
+        looked.append(sorted(tips))
+        return look_into(self, remote, tips, folder)
+
+    monkeypatch.setattr(Git, "look_into", noting)
+    b.git("commit", "-q", "--allow-empty", "-m", "topic")
+    b.git("push", "-q", "origin", "HEAD:refs/heads/topic-4")
+    for _ in range(4):
+        sync(b)
+    assert sum(looked, []) == ["topic-4"] or sum(looked, []).count("topic-4") == 1
+    assert len(looked) <= 2
+
+
+def test_a_branch_that_cannot_be_fetched_does_not_fail_the_sync(
+    clones: tuple[Clone, Clone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = clones
+    b.git("commit", "-q", "--allow-empty", "-m", "topic")
+    b.git("push", "-q", "origin", "HEAD:refs/heads/topic")
+    from tbdx.errors import Git as GitError
+    from tbdx.store.git import Git
+
+    def broken(*_: object) -> None:
+        raise GitError("the connection broke", reason="unreachable")
+
+    monkeypatch.setattr(Git, "look_into", broken)
+    done = a.run("sync")
+    assert done.code == 0 and "were not looked for" in done.err
+
+
+def test_without_a_network_the_outbox_is_saved_too_and_it_says_which(clones: tuple[Clone, Clone]) -> None:
+    a, b = clones
+    sync(b)
+    x = a.create("T")
+    moved = origin(a).rename(origin(a).with_suffix(".gone"))
+    done = a.run("sync", "--json")
+    assert done.code == 6 and json.loads(done.out)["reason"] == "unreachable"
+    assert json.loads(done.out)["savedToOutbox"] == 1 and (a.path / ".tbd/workspaces/outbox/issues").is_dir()
+    moved.rename(origin(a))
+    assert a.json("sync")["importedFromOutbox"] == 1 and not (a.path / ".tbd/workspaces/outbox").exists()
+    sync(b)
+    settle(a, b)
+    assert fields(b, x)["title"] == "T"
