@@ -209,7 +209,7 @@ def _copy(name: str, make: Callable[[Path], None], factory: pytest.TempPathFacto
         _MADE[name] = factory.mktemp(name)
         make(_MADE[name])
     shutil.copytree(_MADE[name], to, symlinks=True, dirs_exist_ok=True)
-    for pattern in ("*/.git/config", "*/.git/worktrees/*/gitdir", "*/.git/tbd/*/.git", "*/.git/tbdx/fetch/commondir"):
+    for pattern in ("*/.git/config", "*/.git/worktrees/*/gitdir", "*/.git/tbd/*/.git"):
         for path in to.glob(pattern):
             path.write_text(path.read_text().replace(str(_MADE[name]), str(to)))
 

@@ -149,7 +149,7 @@ def _tip(k: Kernel, report: Report, seen: str | None) -> str | None:
     tip = report.branches.get(branch)
     if tip is None or (tip == seen and git.commit_of(tip)):
         return tip
-    tip = _asked(k, report, git.fetch, remote, branch, tip)
+    _asked(k, report, git.fetch, remote, branch, tip)
     head = git.branch_tip(branch)
     if head and git.is_cut() and git.merge_base(head, tip) is None:
         _asked(k, report, git.deepen, remote, branch, seen)
@@ -352,7 +352,9 @@ def status(k: Kernel) -> dict[str, Any]:
         tip = git.remote_tip(config.remote, config.branch)
         try:
             there = git.heads(config.remote, config.branch).get(config.branch)
-            tip = git.fetch(config.remote, config.branch, there) if there not in (None, tip) else there
+            if there not in (None, tip):
+                git.fetch(config.remote, config.branch, there or "")
+            tip = there
         except GitError as e:
             k.say("notice", f"{e.message}; compared with what was last fetched")
     words = {"A": "new", "M": "modified", "D": "deleted"}

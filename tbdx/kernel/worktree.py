@@ -68,7 +68,8 @@ def _adopt_or_begin(k: Kernel) -> str:
     try:
         there = git.heads(config.remote, config.branch).get(config.branch)
         if there:
-            return git.fetch(config.remote, config.branch, there)
+            git.fetch(config.remote, config.branch, there)
+            return there
         return known or git.first_commit()
     except GitError as e:
         if known:

@@ -40,16 +40,14 @@ class Remote(Objects):
         found = {ref.removeprefix("refs/heads/"): commit for commit, _, ref in rows}
         return {branch: found[branch] for branch in branches if branch in found} if branches else found
 
-    def fetch(self, remote: str, branch: str, there: str) -> str:
-        """Fetch the branch, which was seen to be `there`, and give its tip. Raises GitError."""
+    def fetch(self, remote: str, branch: str, there: str) -> None:
+        """Fetch the branch, so that the commit that the remote says it has is here. Raises GitError."""
         for last in (False, False, True):
             code, err = self._fetch(remote, f"+refs/heads/{branch}:refs/remotes/{remote}/{branch}")
-            tip = self.remote_tip(remote, branch)
-            if tip is not None and (not code or tip == there):  # another process may have fetched it in that moment
-                return tip
+            if self.commit_of(there):  # another process may have fetched it in that moment
+                return
             if last:
-                break
-        raise _unreachable(remote, words_of(err))
+                raise _unreachable(remote, words_of(err) or f"it did not send {there[:10]}")
 
     def deepen(self, remote: str, branch: str, commit: str | None) -> None:
         """In a shallow clone, bring the history of the remote's branch, and of a commit that it may not have any more.
@@ -99,15 +97,15 @@ class Remote(Objects):
         if code:
             raise GitError(f"git init failed: {words_of(err)}")
         config = files.read(f"{aside}/config").decode()
-        text = f'[include]\n\tpath = "{self.repo.common}/config"\n{config}'
+        text = f"[include]\n\tpath = ../../config\n{config}"
         files.write(f"{aside}/config", os.fsencode(text), durable=False)
         files.make_folder(f"{aside}/objects/info")
         if not alone:
-            files.write(f"{aside}/objects/info/alternates", os.fsencode(f"{self.repo.common}/objects\n"), durable=False)
+            files.write(f"{aside}/objects/info/alternates", b"../../../objects\n", durable=False)
 
     def fetch_again(self, remote: str, branch: str) -> None:
         """Bring all of the branch once more, although git believes to have it. Raises GitError."""
-        peer = f"{self.repo.scratch}/peer.{os.getpid()}.git"
+        peer = f"{self.repo.own}/peer.{os.getpid()}.git"
         self._make_aside(peer, alone=True)
         try:
             args = (
@@ -145,12 +143,15 @@ class Remote(Objects):
         return code, err
 
     def _fetch_dir(self) -> str:
-        """A git folder of our own on the same repository: FETCH_HEAD is written there, and not over the user's."""
+        """A git folder of our own on the same repository: FETCH_HEAD is written there, and not over the user's.
+
+        It names that by a path from itself: repositories are moved and copied.
+        """
         path = f"{self.repo.own}/fetch"
         if not os.path.exists(f"{path}/commondir"):
             files.make_folder(path)
             files.write(f"{path}/HEAD", b"ref: refs/heads/none\n", durable=False)
-            files.write(f"{path}/commondir", os.fsencode(f"{self.repo.common}\n"), durable=False)
+            files.write(f"{path}/commondir", b"../..\n", durable=False)
         return path
 
     def fetch_missing(self, remote: str, commit: str) -> None:

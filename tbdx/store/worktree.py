@@ -121,36 +121,46 @@ class Worktree(Objects):
         self.ask("worktree", "add", "--quiet", "--force", "--no-checkout", self.repo.worktree, branch)
 
     def tie_worktree(self, branch: str) -> None:
-        """Make a folder that is there already the hidden worktree: an old registration serves, else a new one."""
+        """Make a folder that is there already the hidden worktree: an old registration serves, else a new one.
+
+        An old one may name another place: that from which the whole repository was moved or copied.
+        """
         place = f"{self.repo.worktree}/.git"
-        for name in sorted(os.listdir(f"{self.repo.common}/worktrees")) if self._has_worktrees() else []:
-            own = f"{self.repo.common}/worktrees/{name}"
-            try:
-                if os.fsdecode(files.read(f"{own}/gitdir", 4096)).rstrip("\n") == place:
-                    break
-            except (OSError, TbdxError):
-                continue
-        else:
+        own = self._registration()
+        if own is None:
             made = f"{self.repo.scratch}/{os.urandom(4).hex()}/{os.path.basename(self.repo.worktree)}"
             files.make_folder(os.path.dirname(made))
             self.ask("worktree", "add", "--quiet", "--force", "--no-checkout", made, branch)
             own = os.fsdecode(files.read(f"{made}/.git", 4096)).removeprefix("gitdir: ").rstrip("\n")
-            files.write(f"{own}/gitdir", os.fsencode(f"{place}\n"))
             files.remove_tree(os.path.dirname(made))
+        files.write(f"{own}/gitdir", os.fsencode(f"{place}\n"), scratch=self.repo.scratch)
         files.write(place, os.fsencode(f"gitdir: {own}\n"), scratch=self.repo.scratch)
 
-    def _has_worktrees(self) -> bool:
-        return os.path.isdir(f"{self.repo.common}/worktrees")
+    def _registration(self) -> str | None:
+        """The git folder of a worktree of this repository that is called like the hidden one."""
+        folder = f"{self.repo.common}/worktrees"
+        tail = f"/{os.path.basename(self.repo.worktree)}/.git"
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            try:
+                if os.fsdecode(files.read(f"{folder}/{name}/gitdir", 4096)).rstrip("\n").endswith(tail):
+                    return f"{folder}/{name}"
+            except (OSError, TbdxError):
+                continue
+        return None
 
     def worktree_git_dir(self) -> str | None:
-        """The git folder of the hidden worktree, None when it is not one."""
+        """The git folder of the hidden worktree, None when it is none of this repository's, as in a copied one."""
         try:
             pointer = files.read(f"{self.repo.worktree}/.git", 4096).decode("utf-8", "surrogateescape")
         except (OSError, TbdxError):
             return None
         path = pointer.removeprefix("gitdir: ").rstrip("\n")
         path = os.path.normpath(os.path.join(self.repo.worktree, path))
-        return path if pointer.startswith("gitdir: ") and os.path.isdir(path) else None
+        try:
+            is_ours = os.path.samefile(os.path.dirname(os.path.dirname(path)), self.repo.common)
+        except OSError:
+            return None
+        return path if pointer.startswith("gitdir: ") and is_ours and os.path.isdir(path) else None
 
     def worktree_branch(self) -> str | None:
         """The branch that the hidden worktree's HEAD names, None when it is detached."""

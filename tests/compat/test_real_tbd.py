@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+import audit
 from conftest import Clone, git, new_git
 from tbdx.core import codec
 from tbdx.core.entity import FIELDS, OLD_KEYS
@@ -431,3 +432,49 @@ def test_tbdx_waits_for_the_lock_of_a_real_tbd(seats: Seats, real: tuple[str, st
     assert syncing.communicate(timeout=60) and syncing.returncode == 0
     assert child.communicate(timeout=60) and child.returncode == 0
     assert {row["title"] for row in pair.agree()} == {"First", "Waits"}
+
+
+@pytest.mark.parametrize("real", REAL)
+def test_of_concurrent_edits_tbdx_loses_nothing_and_each_merge_of_tbds_is_listed(
+    seats: Seats, real: tuple[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Both sync one remote in turn; `audit` reads the merges that each made, with git alone."""
+    pair = seats(real, "a")
+    x, t = pair.tbdx, pair.tbd
+    text = "one\ntwo\nthree"
+    shown = [x.create(f"Issue {n}", "-l", "base", "-d", text) for n in range(3)]
+    pair.meet(x)
+    by: dict[str, list[list[str]]] = {"tbdx": [], "tbd": []}
+    branch = audit.Branch(x.at)
+
+    def sync(seat: Seat, name: str) -> None:
+        before = audit.Branch(seat.at).git("rev-parse", "tbd-sync").strip()
+        seat.run("sync", "--issues")
+        by[name] += [row for row in audit.Branch(seat.at).merges(before) if row[0] not in theirs(seat)]
+
+    def theirs(seat: Seat) -> set[str]:
+        """The merges that the other one had made before."""
+        return {row[0] for rows in by.values() for row in rows}
+
+    for n in range(2):
+        for seat, name in ((x, "tbdx"), (t, "tbd")):
+            for k, issue in enumerate(shown):
+                words = [text.replace("two", f"{name} {n}"), text.replace("one", f"{name} {n}"), f"{text}\n{name}"][k]
+                seat.run("update", issue, "--title", f"{name} {n}", "--add-label", f"{name}{n}", "--description", words)
+            seat.run("update", shown[n], "--remove-label", "base", "--priority", str(n if seat is x else 4 - n))
+            seat.run("update", shown[2], "--assignee", name)
+        first, second = ((x, "tbdx"), (t, "tbd")) if n else ((t, "tbd"), (x, "tbdx"))
+        sync(*first)
+        sync(*second)
+        sync(*first)
+    pair.agree(*shown)
+    x.run("sync", "--issues")
+    assert by["tbdx"] and by["tbd"], "each of them has merged"
+    assert {row[0]: branch.lost_in(*row) for row in by["tbdx"]} == {row[0]: [] for row in by["tbdx"]}
+    listed = {row[0]: branch.lost_in(*row) for row in by["tbd"]}
+    assert {row[0] for row in branch.merges()} == {*listed, *(row[0] for row in by["tbdx"])}
+    with capfd.disabled():
+        for commit, lost in listed.items():
+            print(
+                f"\na merge of the real tbd, {commit[:10]}, lost {len(lost)} values: {sorted({f for _, f, _ in lost})}"
+            )

@@ -199,6 +199,29 @@ def test_a_damaged_index_is_made_anew(clones: Clones) -> None:
     assert git(worktree(clones[0]), "status", "--porcelain") == ""
 
 
+@pytest.mark.parametrize("how", ["moved", "copied"])
+def test_a_repository_that_was_moved_or_copied_keeps_to_itself(
+    clones: Clones, at: Callable[[Path], Clone], how: str
+) -> None:
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    a.run("update", x, "--priority", "0")
+    there = a.path.with_name("there")
+    if how == "moved":
+        a.path.rename(there)
+    else:
+        shutil.copytree(a.path, there, symlinks=True)
+    before = {p: p.read_bytes() for p in a.path.rglob("*") if p.is_file()} if how == "copied" else {}
+    c = at(there)
+    b.run("update", x, "--title", "from b")
+    sync(b, c)
+    settle(b, c)
+    assert (fields(b, x)["title"], fields(b, x)["priority"]) == ("from b", 0)
+    assert {p: p.read_bytes() for p in before} == before
+    assert git(worktree(c), "status", "--porcelain") == ""
+
+
 # the branch
 
 

@@ -115,11 +115,14 @@ def test_an_unknown_branch_of_a_remote_is_none_and_an_unreachable_remote_an_erro
     one = commit(g, {"a": b"1"})
     assert g.push("origin", "tbd-sync", one) == (True, "")
     assert g.heads("origin", "tbd-sync") == {"tbd-sync": one} == g.heads("origin")
-    assert g.fetch("origin", "tbd-sync", one) == one
+    g.fetch("origin", "tbd-sync", one)
+    assert g.remote_tip("origin", "tbd-sync") == one
+    with pytest.raises(GitError, match="did not send"):
+        g.fetch("origin", "tbd-sync", "0" * 39 + "1")
     assert g.push("origin", "tbd-sync", commit(g, {"a": b"2"})) == (False, "behind")
     (tmp_path / "o.git").rename(tmp_path / "gone")
     for call in (
-        lambda: g.fetch("origin", "x", one),
+        lambda: g.fetch("origin", "x", "0" * 39 + "1"),
         lambda: g.push("origin", "x", one),
         lambda: g.heads("origin", "x"),
     ):
