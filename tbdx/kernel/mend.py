@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import os
 
-from tbdx.core.ids import is_internal
 from tbdx.errors import Git as GitError
 from tbdx.errors import TbdxError
 from tbdx.kernel import Kernel, heal
+from tbdx.kernel.pending import MOST
 from tbdx.kernel.scene import abandoned
 from tbdx.kernel.sync import Report, integrate
 from tbdx.store import config as settings
-from tbdx.store import entities, files
+from tbdx.store import files
+from tbdx.store.objects import blob_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OLD_S = 3600.0  # a temporary file of that age is nobody's any more
 
@@ -85,6 +90,15 @@ def _temporary(k: Kernel) -> None:
             _aside(k, path)
 
 
+def _contents(k: Kernel) -> Iterator[bytes]:
+    for rel, odd in files.walk(k.repo.data):
+        if not odd:
+            try:
+                yield files.read(f"{k.repo.data}/{rel}", MOST)
+            except (FileNotFoundError, TbdxError):
+                continue
+
+
 def _objects(k: Kernel) -> None:
     """Objects of the sync branch that cannot be read: from the worktree's files, else from the remote."""
     git = k.git
@@ -96,8 +110,7 @@ def _objects(k: Kernel) -> None:
         path = f"{k.repo.common}/objects/{name[:2]}/{name[2:]}"
         if os.path.lexists(path):
             _aside(k, path)
-    paths = [f"{k.repo.issues}/{name}" for name in entities.listing(k.repo) if is_internal(name[:-3])]
-    git.hash_files([path for path in paths if os.path.isfile(path) and not os.path.islink(path)])
+    git.hash_all([data for data in _contents(k) if blob_id(data, damaged[0]) in damaged])
     left = git.unreadable(damaged)
     if left and git.has_remote(k.config.remote):
         git.fetch_again(k.config.remote, k.config.branch)

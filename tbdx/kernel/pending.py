@@ -12,7 +12,7 @@ from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
 from tbdx.kernel.worktree import is_ours, populate, put
 from tbdx.store import cache, clean, entities, files
-from tbdx.store.objects import STANDS_ON
+from tbdx.store.objects import STANDS_ON, blob_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,14 +80,6 @@ def look(k: Kernel, head: str) -> Pending:
     return found
 
 
-def blob_id(data: bytes, like: str) -> str:
-    """The id git gives a blob, in the hash of the id `like`."""
-    import hashlib
-
-    made = hashlib.sha1 if len(like) == 40 else hashlib.sha256
-    return made(b"blob %d\0" % len(data) + data).hexdigest()
-
-
 def damage(path: str, data: bytes) -> str | None:
     """Why an issue file must not be published, None when it may."""
     if not (path.startswith(merge.ISSUES) and path.endswith(".md")):
@@ -119,7 +111,11 @@ def commit(k: Kernel, withheld: dict[str, str], sent: list[str] | None = None) -
             return head
         at = dict(zip((merge.DATA + rel for rel in found.seen.names), found.blobs, strict=True))
         kept = [path for path, letter in found.changed.items() if letter != "D"]
-        stored = git.hash_files([f"{k.repo.worktree}/{path}" for path in kept])
+        try:
+            contents = [files.read(f"{k.repo.worktree}/{path}", MOST) for path in kept]
+        except (FileNotFoundError, BadFile):
+            continue
+        stored = git.hash_all(contents)
         if any(at[path] != blob for path, blob in zip(kept, stored, strict=True)):
             continue  # saved again meanwhile: what was looked at is not what was stored
         changes: dict[str, str | None] = dict.fromkeys(found.changed)

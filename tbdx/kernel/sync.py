@@ -12,10 +12,10 @@ from tbdx.core import attic, lineage, merge
 from tbdx.errors import BadFile, Invalid, NotPublished, Sync
 from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel, heal, pending
-from tbdx.kernel.pending import MOST, blob_id
+from tbdx.kernel.pending import MOST
 from tbdx.kernel.worktree import is_ours, put
 from tbdx.store import files
-from tbdx.store.objects import PLAIN, STANDS_ON, Change
+from tbdx.store.objects import PLAIN, STANDS_ON, Change, blob_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

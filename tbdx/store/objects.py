@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOCAL_S = 120.0  # the limit of a call that stays on this machine
 PLAIN = "100644"  # the mode of the files that we write and read
+PACK_FROM = 100  # so many new blobs go into a pack, as with git's own fetch.unpackLimit
 BACKUP = "refs/tbdx/backup/"
 STANDS_ON = "refs/tbdx/stands-on"  # the commit whose files were last put into the hidden worktree
 _QUIET = (
@@ -120,7 +121,7 @@ class Objects:
         """The user's own git settings that we ask for: who they are, and where their remotes are."""
         if self._known is None:
             known: dict[str, list[str]] = {}
-            wanted = r"^(user\.(name|email)|remote\..*\.(url|pushurl|promisor))$"
+            wanted = r"^(user\.(name|email)|remote\..*\.(url|promisor)|extensions\.objectformat)$"
             _, out, _ = self.run("config", "-z", "--get-regexp", wanted)
             for row in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
                 key, _, value = row.partition("\n")
@@ -240,27 +241,45 @@ class Objects:
 
     # writing our branch
 
-    def hash_files(self, paths: Sequence[str]) -> list[str]:
-        """Store files as blobs, byte for byte, in one batch; their ids in the same order."""
-        if not paths:
-            return []
-        listed = "".join(f"{p}\n" for p in paths)
-        out = self.ask("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=os.fsencode(listed))
-        return out.decode().split()
-
     def hash_all(self, contents: Sequence[bytes]) -> list[str]:
-        """Store contents as blobs; their ids in the same order."""
+        """Store contents as blobs, byte for byte, in one batch; their ids in the same order. Raises GitError, Disk."""
+        if len(contents) >= PACK_FROM:
+            return self._pack(contents)
         files.make_folder(self.repo.scratch)
         paths = [f"{self.repo.scratch}/blob.{os.getpid()}.{n}" for n in range(len(contents))]
+        listed = "".join(f"{path}\n" for path in paths)
         try:
             for path, data in zip(paths, contents, strict=True):
                 files.write_new(path, data, durable=False)
-            return self.hash_files(paths)
+            if not paths:
+                return []
+            out = self.ask("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=os.fsencode(listed))
+            return out.decode().split()
         except OSError as e:
             raise Disk(f"cannot write below {self.repo.scratch}: {e.strerror}", hint=files.hint_for(e))
         finally:
             for path in paths:
                 files.discard(path)
+
+    def _pack(self, contents: Sequence[bytes]) -> list[str]:
+        """The same for many, as git itself keeps what it fetches: one pack, flushed once, instead of many files."""
+        import hashlib
+        import zlib
+
+        is_sha256 = "sha256" in self.settings().get("extensions.objectformat", [])
+        ids = [blob_id(data, "0" * (64 if is_sha256 else 40)) for data in contents]
+        parts = []
+        by_id = dict(zip(ids, contents, strict=True))
+        for data in by_id.values():
+            size, byte = len(data) >> 4, 0x30 | len(data) & 15  # a blob, and the size in groups of bits, the low first
+            while size:
+                parts.append(bytes([byte | 0x80]))
+                size, byte = size >> 7, size & 0x7F
+            parts += (bytes([byte]), zlib.compress(data, 1))
+        body = b"PACK" + (2).to_bytes(4, "big") + len(by_id).to_bytes(4, "big") + b"".join(parts)
+        end = (hashlib.sha256 if is_sha256 else hashlib.sha1)(body).digest()
+        self.ask("index-pack", "--stdin", stdin=body + end)
+        return ids
 
     def move_refs(self, moves: Mapping[str, tuple[str, str | None]]) -> None:
         """Move refs, all or none: ref -> (new, old); old None: it must not be there yet, '': wherever it is.
@@ -311,6 +330,14 @@ class Objects:
     def date(self, commit: str) -> int:
         """When a commit was made, in seconds since 1970."""
         return int(self.ask("log", "-1", "--format=%ct", commit).strip())
+
+
+def blob_id(data: bytes, like: str) -> str:
+    """The id git gives a blob, in the hash of the id `like`."""
+    import hashlib
+
+    made = hashlib.sha1 if len(like) == 40 else hashlib.sha256
+    return made(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 def words_of(err: str) -> str:

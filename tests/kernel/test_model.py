@@ -41,7 +41,6 @@ class Model(RuleBasedStateMachine):
         self.entropy = fixed_entropy()
         self.said: list[str] = []
         self.issues: list[str] = []
-        self.deleted: set[str] = set()
 
     @initialize(n=st.integers(2, 4))
     def begin(self, n: int) -> None:
@@ -63,6 +62,10 @@ class Model(RuleBasedStateMachine):
 
     def word(self) -> str:
         return f"word{next(self.numbers)}end"
+
+    def replaced(self, value: object) -> None:
+        """Somebody who saw a value put another one in its place: nobody need find it again."""
+        self.said = [word for word in self.said if word not in str(value)]
 
     def acknowledged(self, word: str, do: Callable[[], object]) -> None:
         """Note the word when the command says that it is done; an issue that is not here is no fault."""
@@ -88,6 +91,7 @@ class Model(RuleBasedStateMachine):
             old = k.read(internal)[0].get(field) or ""
             more = f"{old}\n{word}" if field in ("description", "notes") else word
             work.update(k, [internal], {field: more.strip()})
+            self.replaced("" if field in ("description", "notes") else old)
 
         self.acknowledged(word, change)
 
@@ -106,11 +110,13 @@ class Model(RuleBasedStateMachine):
         internal = self.issues[issue % len(self.issues)]
 
         def change() -> None:
-            is_closed = k.read(internal)[0]["status"] == "closed"
+            issue = k.read(internal)[0]
+            is_closed = issue["status"] == "closed"
             if closes and not is_closed:
                 bulk.close(k, [internal], reason=word)
             elif not closes and is_closed:
                 bulk.reopen(k, [internal], reason=word)
+                self.replaced(issue.get("close_reason"))
             else:
                 k.need("nothing-to-do")
 
@@ -130,6 +136,7 @@ class Model(RuleBasedStateMachine):
         internal = self.issues[issue % len(self.issues)]
         path = Path(self.kernel(n).repo.issues) / f"{internal}.md"
         if path.exists() and len([*path.parent.glob("is-*.md")]) > 1:
+            self.replaced(path.read_text())
             path.unlink()
 
     @rule(n=which)

@@ -11,10 +11,9 @@ import pytest
 from conftest import Clone, new_git
 from conftest import git as run_git
 from tbdx.errors import Git as GitError
-from tbdx.kernel.pending import blob_id
 from tbdx.store import git, process
 from tbdx.store.git import Git
-from tbdx.store.objects import words_of
+from tbdx.store.objects import PACK_FROM, blob_id, words_of
 from tbdx.store.worktree import SCAFFOLD
 
 
@@ -55,6 +54,23 @@ def test_blobs_are_stored_byte_for_byte(g: Git) -> None:
     assert ids == [blob_id(d, ids[0]) for d in wanted]
     assert [g.blobs(ids)[i] for i in ids] == wanted
     assert g.hash_all([]) == []
+
+
+@pytest.mark.parametrize("kind", ["sha1", "sha256"])
+def test_many_blobs_are_stored_in_one_pack(bare_git: Clone, tmp_path: Path, kind: str) -> None:
+    from tbdx.store.layout import Repo
+
+    if kind == "sha256":
+        made = run_git(tmp_path, "init", "-q", "--object-format=sha256", "other")
+        if made or not (tmp_path / "other/.git").is_dir():
+            pytest.skip("this git has no sha256")
+    dot = str((tmp_path / "other" if kind == "sha256" else bare_git.path) / ".git")
+    g = Git(Repo(os.path.dirname(dot), dot, dot), os.environ)
+    wanted = [b"x" * n + bytes([n % 256]) * (n * 37 % 5000) for n in range(PACK_FROM)] + [b"", b"", b"x" * 70_000]
+    ids = g.hash_all(wanted)
+    assert [g.blobs(ids)[i] for i in ids] == wanted and len(ids[0]) == (64 if kind == "sha256" else 40)
+    assert len([*Path(dot, "objects/pack").glob("*.pack")]) == 1
+    assert g.run("fsck", "--strict")[0] == 0
 
 
 def test_a_commit_changes_adds_and_removes_paths(g: Git) -> None:
