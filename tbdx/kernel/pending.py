@@ -12,7 +12,7 @@ from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
 from tbdx.kernel.worktree import is_ours, populate, put
 from tbdx.store import cache, clean, entities, files
-from tbdx.store.objects import STANDS_ON, blob_id
+from tbdx.store.objects import PLAIN, STANDS_ON, blob_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,12 @@ class Pending:
         self.withheld: dict[str, str] = {}
         self.tree: dict[str, str] | None = None
         self.blobs: list[str] | None = None
+        self.was_whole = False  # whether all was well when it was last looked at
+
+    def keeps_names(self) -> bool:
+        """Whether no issue came or went, nor ids.yml changed: then no short id can need a repair."""
+        named = (letter for path, letter in self.changed.items() if path.startswith(merge.ISSUES))
+        return self.was_whole and merge.NAMES not in self.changed and all(letter == "M" for letter in named)
 
 
 def look(k: Kernel, head: str) -> Pending:
@@ -56,7 +62,7 @@ def look(k: Kernel, head: str) -> Pending:
         there.add(path)
         if path in entries and path not in tree:
             continue  # git has something else than a plain file there, and it stays as it is
-        if not is_ours(path, "100644"):
+        if path not in tree and not is_ours(path, PLAIN):
             found.withheld[path] = "not a name that tbdx writes"
             continue
         blob = known.get(rel)
@@ -77,6 +83,7 @@ def look(k: Kernel, head: str) -> Pending:
     found.withheld |= {p: what for rel, what in odd.items() if (p := merge.DATA + rel) in tree or p not in entries}
     found.changed |= dict.fromkeys(tree.keys() - there, "D")
     found.tree, found.blobs = tree, blobs
+    found.was_whole = kept is not None and kept.is_whole
     return found
 
 
@@ -142,7 +149,8 @@ def _prepared(k: Kernel, head: str) -> Pending:
     found = look(k, head)
     if found.blobs is None:
         return found
-    k.names.load()
+    if not found.keeps_names():
+        k.names.load()
     mended = k.names.changed
     k.names.save()
     gone = [p for p, letter in found.changed.items() if letter == "D" and p.startswith(merge.ISSUES)]

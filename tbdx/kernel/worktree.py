@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 
 from tbdx.core.ids import is_internal
+from tbdx.core.merge import ISSUES
 from tbdx.errors import Git as GitError
 from tbdx.errors import TbdxError
 from tbdx.kernel import Kernel
 from tbdx.store import config as settings
 from tbdx.store import files
-from tbdx.store.objects import STANDS_ON
+from tbdx.store.objects import PLAIN, STANDS_ON
 
 NOTICE = "tbd-sync worktree was missing; auto-materialized it (fresh clone, or the worktree was removed)."
 
@@ -147,9 +148,11 @@ def put(k: Kernel, path: str, data: bytes | None) -> None:
 
 def is_ours(path: str, mode: str) -> bool:
     """True for a plain file below .tbd/data-sync whose every part is an ordinary name."""
+    if mode == PLAIN and path[:22] == ISSUES and path[-3:] == ".md":  # the many, the short way
+        return is_internal(path[22:-3])
     parts = path.split("/")
     plain = all(p not in ("", ".", "..", ".git") and "\\" not in p and p.isprintable() for p in parts)
-    if mode != "100644" or not plain or parts[:2] != [".tbd", "data-sync"]:
+    if mode != PLAIN or not plain or parts[:2] != [".tbd", "data-sync"]:
         return False
     if parts[2] == "issues" and parts[-1].endswith(".md"):
         return len(parts) == 4 and is_internal(parts[3][:-3])

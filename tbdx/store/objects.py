@@ -44,6 +44,7 @@ _QUIET = (
 _SETTINGS = [part for setting in _QUIET for part in ("-c", setting)]
 # objects and refs are flushed: the second for gits from 2.36 on, which call the first one old on stderr
 _FLUSHED = ["-c", "core.fsyncObjectFiles=true", "-c", "core.fsync=objects,derived-metadata,reference"]
+_LIGHT = ["-c", "pack.window=0"]  # looking for deltas among issues costs more than it saves
 _STORES = {"hash-object", "write-tree", "commit-tree", "update-ref", "fetch", "index-pack", "bundle"}
 _CHANGES = _STORES | {"push", "worktree", "read-tree", "update-index", "symbolic-ref", "init"}
 
@@ -76,8 +77,8 @@ class Objects:
         silent_s: float | None = None,
     ) -> tuple[int, bytes, str]:
         """(exit code, output, what it said). Raises GitError when git is missing or the time is up."""
-        flushed = _FLUSHED if args[0] in _STORES else []
-        argv = ["git", *_SETTINGS, *flushed, f"--git-dir={git_dir or self.repo.common}", *args]
+        more = _FLUSHED if args[0] in _STORES else _LIGHT if args[0] == "push" else []
+        argv = ["git", *_SETTINGS, *more, f"--git-dir={git_dir or self.repo.common}", *args]
         if args[0] in _CHANGES:
             try:
                 reach(f"git.{args[0]}")

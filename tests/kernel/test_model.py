@@ -128,7 +128,7 @@ class Model(RuleBasedStateMachine):
         k = self.kernel(n)
         a, b = (self.issues[x % len(self.issues)] for x in (one, other))
         if a < b:  # no rings
-            self.acknowledged(b[3:], lambda: links.add_dependencies(k, a, [b]))
+            self.acknowledged(b[3:], lambda: links.depend(k, a, [b], remove=False))
 
     @precondition(lambda self: self.issues)
     @rule(n=which, issue=which)
