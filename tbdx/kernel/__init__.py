@@ -145,6 +145,10 @@ class Kernel:
             self._names = entities.Names(self.repo, self._tell_repairs)
         return self._names
 
+    def forget_names(self) -> None:
+        """Read ids.yml again when it is next needed: it was written by other means."""
+        self._names = None
+
     def _tell_repairs(self, said: list[str]) -> None:
         for text in said[:MOST_SAID]:
             self.say("notice", f"{text} (repaired in memory; the next sync makes it lasting)")
@@ -319,7 +323,7 @@ class Writing(Locked):
             h = k.entropy(16).hex()
             self.token = f"{h[:8]}-{h[8:12]}-4{h[13:16]}-a{h[17:20]}-{h[20:]}"
             k._epoch(f"active:{self.token}\n")
-            k._names = None  # read again, as they are now
+            k.forget_names()  # read again, as they are now
             _ = k.names
         except BaseException:
             super().__exit__()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from tbdx.core.ids import is_internal
-from tbdx.core.merge import ISSUES
+from tbdx.core.merge import ISSUES, NAMES
 from tbdx.errors import Git as GitError
 from tbdx.errors import TbdxError
 from tbdx.kernel import Kernel
@@ -131,6 +131,7 @@ def populate(k: Kernel, commit: str) -> None:
         files.move(f"{made}/.tbd", place)
     finally:
         files.remove_tree(made)
+    k.forget_names()
     k.git.set_worktree_index(commit)
 
 
@@ -139,6 +140,8 @@ def put(k: Kernel, path: str, data: bytes | None) -> None:
     *folders, name = path.split("/")
     folder = files.inside(k.repo.worktree, *folders)
     target = files.inside(folder, name)
+    if path == NAMES:
+        k.forget_names()
     if data is None:
         files.remove(target)
     else:
