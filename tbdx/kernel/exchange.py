@@ -46,6 +46,8 @@ def save(
         filtered = outbox or updates_only
         chosen = copies.unpublished(k, source) if filtered else source
         seen, conflicts, saved = Seen(k, path), 0, 0
+        if outbox and chosen and not dry:
+            copies.note_base(k, path, is_new=not theirs and not damaged)
         for n, (internal, mine) in enumerate(chosen.items(), 1):
             k.step("saving", n, len(chosen))
             if internal in damaged:
@@ -67,8 +69,6 @@ def save(
         if chosen and not dry:
             copies.save_names(k, copy, chosen)
             seen.write()
-        if outbox and chosen and not dry:
-            copies.note_base(k, path)
     answer = {"saved": saved, "conflicts": conflicts, "target": target}
     return answer | {"totalSource": len(source), "filtered": filtered}
 

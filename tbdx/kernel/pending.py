@@ -186,10 +186,10 @@ def _meet_newer(k: Kernel, head: str, found: Pending) -> bool:
             continue
         older = k.git.blobs(k.git.versions(head, path)).values()
         base = next((was for was in older if (_version(was), _when(was)) == (_version(data), _when(data))), None)
-        if base is not None:
-            _put_merged(k, {path: base}, {path: data}, {path: theirs})
-            k.say("notice", f"{path} was edited from an older version; it was merged with the newer one")
-            mended = True
+        # what was never committed is not known: then both stand as far as they can, and the rest is in the attic
+        _put_merged(k, {} if base is None else {path: base}, {path: data}, {path: theirs})
+        k.say("notice", f"{path} was edited from an older version; it was merged with the newer one")
+        mended = True
     return mended
 
 

@@ -88,8 +88,12 @@ class Lock:
                 os.utime(prepared)
             reach("lock.take")
             os.mkdir(self.path)
-            reach("lock.own")
-            os.rename(prepared, f"{self.path}/owner")
+            try:
+                reach("lock.own")
+                os.rename(prepared, f"{self.path}/owner")
+            except OSError:
+                _quietly(os.rmdir, self.path)  # without a record nobody could tell that it is not held
+                raise
         except FileExistsError:
             os.utime(prepared, (0, 0))  # one that waits: should it be killed, its record is no sign of an orphan
             return False
@@ -247,8 +251,8 @@ def _remove(folder: str) -> None:
 
 
 def _quietly(remove: Callable[[str], None], path: str) -> None:
-    reach("lock.clear")
     try:
+        reach("lock.clear")
         remove(path)
     except OSError:
         return
