@@ -49,8 +49,8 @@ OF_REMOTE = ("rewound", "deleted", "forced")
 # read over and over, and always the same within a run
 SAME = ((locks, "_boot_id"), (locks, "_namespace"), (locks, "_started"), (config, "parse"))
 FAULTS = (*OF_DISK, *OF_PUSH, "heads failed", "fetch failed", *OF_REMOTE, "clock", "meanwhile", "hand meanwhile")
-STEPS = {"create": 5, "update": 14, "close": 4, "by_hand": 5, "open_editor": 2, "save_editor": 3, "delete": 2}
-STEPS |= {"sync": 16, "push": 2, "pull": 2, "tbd": 3, "carry": 2, "collect": 1}
+STEPS = {"create": 2, "update": 14, "close": 4, "by_hand": 5, "open_editor": 3, "save_editor": 4, "delete": 1}
+STEPS |= {"sync": 18, "push": 2, "pull": 2, "tbd": 3, "carry": 2, "collect": 1}
 
 
 class Violation(AssertionError):
@@ -66,10 +66,11 @@ class Run:
     violation: str = ""
 
 
-def run(seed: int, *, real: bool = False) -> Run:
-    """Play a seed; a violation is told in the answer."""
+def run(seed: int, *, real: bool = False, often: Mapping[str, float] | None = None) -> Run:
+    """Play a seed; a violation is told in the answer. `often`: how probable some faults are, whatever the seed says."""
     folder = tempfile.mkdtemp(prefix="tbdx-sim-")
     world = World(seed, real, folder)
+    world.rates |= often or {}
     try:
         world.play()
     except Violation as e:
@@ -223,9 +224,16 @@ class World:
 
     def play(self) -> None:
         with self._time():
-            for n in range(self.chance.randrange(12, 31)):
+            self.calm = True
+            self._create(self.clones[0])
+            for clone in self.clones[: self.chance.randrange(len(self.clones) + 1)]:
+                self._sync(clone)
+            self.calm = False
+            for n in range(self.chance.randrange(10, 26)):
                 self.chance = random.Random(f"{self.run.seed} {n}")
                 self._step()
+            for clone in self.clones:  # a last round that may be struck
+                self._sync(clone)
             self.calm = True
             self._settle()
             self._check()
@@ -273,23 +281,27 @@ class World:
     def command(self, clone: Clone, act: Callable[[Kernel], Any]) -> Any:
         """What a command gives, None when it failed or was killed."""
         how = next((kind for kind in OF_DISK if not (self.calm or self.within) and self.chance.random() < self.rates[kind]), "")
-        at, by_hand = int(200 ** self.chance.random()), int(25 ** self.chance.random())
+        after = self.chance.choice(("", "git.commit-tree", "git.fetch"))  # counted from there
+        at = self.chance.randrange(1, 80) if after else int(80 ** self.chance.random())
+        by_hand = int(12 ** self.chance.random())
         by_hand *= not (self.calm or self.within) and self.chance.random() < self.rates["hand meanwhile"]
-        points = changes = 0
+        points = every = changes = 0
 
         def wants(name: str) -> str:
-            nonlocal points, changes
-            points += 1
-            changes += name.startswith("git.")
-            if points > MOST:
+            nonlocal points, every, changes
+            every += 1
+            if every > MOST:
                 raise Violation("a command goes on for ever")
-            if changes == by_hand and name.startswith("git."):  # a person saves a file, lock or not
-                self.note("hand meanwhile")
-                self._by_hand(clone)
+            if name.startswith("git."):
+                changes += 1
+                if changes == by_hand:  # a person saves a file, lock or not
+                    self.note("hand meanwhile")
+                    self._by_hand(clone)
+            points += points > 0 or after in ("", name)
             if not how or points < at or (how != "ENOSPC" and points > at) or (how == "ENOSPC" and "release" in name):
                 return ""
             if points == at:
-                self.note(f"{how}")
+                self.note(how)
             return how
 
         out, self.waited = None, 0.0
@@ -326,7 +338,7 @@ class World:
 
     def _pick(self, clone: Clone) -> str | None:
         found = clone.issues()
-        return self.chance.choice(found) if found else None
+        return self.chance.choice(found[: self.chance.choice((1, 2, 9))]) if found else None
 
     def _update(self, clone: Clone) -> None:
         internal, rng = self._pick(clone), self.chance
