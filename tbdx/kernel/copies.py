@@ -168,7 +168,8 @@ def take_attic(k: Kernel, copy: Copy) -> list[str]:
     """Bring the entries of a copy's attic into the tracker's; the names of the files that are now here too."""
     taken = []
     for name, entry in attic.read_all(k, copy.path):
-        attic.put(k, k.repo.data, entry["entity_id"], entry["timestamp"], entry["field"], canon.dumps(entry))
+        of = entry["entity_id"], entry["timestamp"], entry["field"]
+        k.wrote |= attic.put(k, k.repo.data, *of, canon.dumps(entry))
         taken.append(name)
     return taken
 

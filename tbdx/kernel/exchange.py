@@ -131,8 +131,9 @@ def _take_in(k: Kernel, other: Held, mine: Held | None, short_of: dict[str, str]
     if dry:
         return len(losses)
     new = attic.keep(k, k.repo.data, losses, mine.issue) if mine else 0
+    k.wrote |= new > 0
     if mine is None:
-        entities.create(k.repo, internal, result.text)
+        k.wrote |= entities.create(k.repo, internal, result.text)
     elif result.text != mine.text:
         k.put(internal, result.text)
     if internal[3:] not in k.names.short_of:

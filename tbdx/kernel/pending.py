@@ -190,8 +190,8 @@ def _meet_newer(k: Kernel, head: str, found: Pending) -> bool:
             continue
         older = k.git.blobs(k.git.versions(head, path)).values()
         base = next((was for was in older if (_version(was), _when(was)) == (_version(data), _when(data))), None)
-        newer = None if damage(path, theirs) else theirs
-        _put_merged(k, {} if base is None else {path: base}, {path: data}, {path: theirs}, newer)
+        good = None if damage(path, theirs) else theirs
+        _put_merged(k, {} if base is None else {path: base}, {path: data}, {path: theirs}, good)
         k.say("notice", f"{path} was edited from an older version; it was merged with the newer one")
         mended = True
     return mended

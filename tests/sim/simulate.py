@@ -46,9 +46,10 @@ RATES = (0.0, 0.05, 0.1)
 OF_DISK = ("kill", "EIO", "ENOSPC")
 OF_PUSH = ("reply lost", "pushed twice", "push lost", "push not shown", "refused")
 OF_REMOTE = ("rewound", "deleted", "forced")
+OF_BRANCH = ("branch moved", "branch deleted")
 # read over and over, and always the same within a run
 SAME = ((locks, "_boot_id"), (locks, "_namespace"), (locks, "_started"), (config, "parse"))
-FAULTS = (*OF_DISK, *OF_PUSH, "heads failed", "fetch failed", *OF_REMOTE, "clock", "meanwhile", "hand meanwhile")
+FAULTS = (*OF_DISK, *OF_PUSH, "heads failed", "fetch failed", *OF_REMOTE, *OF_BRANCH, "clock", "meanwhile", "hand meanwhile")
 STEPS = {"create": 2, "update": 14, "close": 4, "by_hand": 5, "open_editor": 3, "save_editor": 4, "delete": 1}
 STEPS |= {"sync": 18, "push": 2, "pull": 2, "tbd": 3, "carry": 2, "collect": 1}
 
@@ -132,7 +133,7 @@ class Clone:
 class World:
     def __init__(self, seed: int, real: bool, folder: str) -> None:
         self.run = Run(seed, real)
-        self.folder, self.real = folder, real
+        self.folder = folder
         self.chance = rng = random.Random(seed)
         self.rates = {kind: rng.choice(RATES) for kind in FAULTS}
         self.calm = False
@@ -144,13 +145,13 @@ class World:
         self.late: list[Callable[[], object]] = []  # pushes that arrive once more
         self.address = f"{folder}/origin.git"
         dates = itertools.count(1).__next__
-        self.memory = Memory(dates)
+        self.memory = None if real else Memory(dates)
         os.mkdir(self.address)
         bare = Repo(self.address, self.address, self.address)
         env = {"PATH": os.environ["PATH"], "HOME": folder, "GIT_CONFIG_NOSYSTEM": "1"}
         if real:
             self._git("init", "-q", "--bare", self.address)
-        self.server: Git = Git(bare, env) if real else MemoryGit(bare, self.memory)
+        self.server: Git = MemoryGit(bare, self.memory) if self.memory else Git(bare, env)
         self.env, settled = env, rng.random() < 0.5
         self.clones = [self._clone(f"{'abcd'[n]}", dates) for n in range(rng.choice((2, 2, 3, 4)))]
         # a look at a file is trusted at once, or never; at once only where no two files get one inode number
@@ -163,8 +164,10 @@ class World:
         root = f"{self.folder}/{name}"
         os.makedirs(f"{root}/.tbd")
         os.mkdir(f"{root}/.git")
-        memory = None if self.real else Memory(dates, remotes={"origin": self.memory, self.address: self.memory})
-        if self.real:
+        memory = None
+        if self.memory:
+            memory = Memory(dates, remotes={"origin": self.memory, self.address: self.memory})
+        else:
             self._git("init", "-q", root)
             self._git("-C", root, "remote", "add", "origin", self.address)
         with open(f"{root}/.tbd/config.yml", "w") as f:
@@ -247,9 +250,13 @@ class World:
         self.late.clear()
         if self.strikes("clock"):
             clone.skew += rng.choice((-1, 1)) * rng.choice((rng.randrange(5_000), rng.randrange(10 * YEAR_MS)))
-        for kind in OF_REMOTE:
+        for kind in (*OF_REMOTE, *OF_BRANCH):
             if self.tips and self.strikes(kind):
-                self._meddle(kind)
+                if kind in OF_REMOTE:
+                    self._meddle(self.server, self.memory, kind)
+                else:
+                    self._meddle(clone.kernel().git, clone.memory, kind)
+                    self._forget_late(clone)
         self._do(clone, rng.choices([*STEPS], [*STEPS.values()])[0])
         tip = self.server.branch_tip(BRANCH)
         if tip and tip not in self.tips:
@@ -259,17 +266,19 @@ class World:
         self.tell(f"{clone.name} {what}")
         getattr(self, f"_{what}")(clone)
 
-    def _meddle(self, kind: str) -> None:
+    def _meddle(self, git: Git, memory: Memory | None, kind: str) -> None:
+        """Somebody moves the branch of the remote, or of a clone, where no sync would."""
         to = self.chance.choice(self.tips)
         if kind == "forced":
-            tree = {path: f"{mode} {blob}" for path, (mode, blob) in self.server.tree(to).items()}
-            to = self.server.commit_tree(None, tree, [], f"another beginning {self.word()}")
-        if kind != "deleted":
-            self.server.move_refs({REF: (to, "")})
-        elif self.real:
-            self.server.run("update-ref", "-d", REF)
+            tree = {path: f"{mode} {blob}" for path, (mode, blob) in git.tree(to).items()}
+            to = git.commit_tree(None, tree, [], f"another beginning {self.word()}")
+        if not kind.endswith("deleted"):
+            if git.commit_of(to):
+                git.move_refs({REF: (to, "")})
+        elif memory is None:
+            git.run("update-ref", "-d", REF)
         else:
-            self.memory.refs.pop(REF, None)
+            memory.refs.pop(REF, None)
 
     def meanwhile(self, clone: Clone) -> None:
         """The network is slow, and the lock is free: somebody else runs a command, here or elsewhere."""
@@ -428,15 +437,19 @@ class World:
         clone.save(internal, codec.render(issue).encode())
         self._changed(clone, internal, said(data), acked=True)
         tip = k.git.branch_tip(BRANCH)
-        if tip and k.git.worktree_git_dir() and self.chance.random() < 0.7:
+        is_there = tip and k.git.worktree_git_dir() and k.git.worktree_tree() == k.git.tree_of(tip)
+        if tip and is_there and self.chance.random() < 0.7:
             there = k.git.tree(tip)
             here = [f"{DATA}{rel}" for rel, _ in files.walk(k.repo.data)]
             stored = dict(zip(here, k.git.hash_files([f"{clone.worktree}/{path}" for path in here]), strict=True))
             new = k.git.commit_tree(tip, dict.fromkeys(there) | stored, [tip], "tbd sync: by a real tbd")
             k.git.set_worktree_index(new)
             k.git.move_refs({REF: (new, tip)})
-            for late in [*clone.late]:
-                self._changed(clone, late, frozenset(), acked=False)
+            self._forget_late(clone)
+
+    def _forget_late(self, clone: Clone) -> None:
+        for internal in [*clone.late]:
+            self._changed(clone, internal, frozenset(), acked=False)
 
     def _collect(self, clone: Clone) -> None:
         if clone.memory is not None:
@@ -475,16 +488,17 @@ class World:
 
     def _settle(self) -> None:
         self.tell("settling")
-        for _ in range(6):
-            before = self._tips()
+        quiet, tips = 0, self._tips()
+        for _ in range(8):
             for clone in self.clones:
                 self._sync(clone)
-            if before == self._tips():
+            quiet, tips = (quiet + 1, tips) if tips == self._tips() else (0, self._tips())
+            if quiet == 2:
                 break
         else:
-            raise Violation(f"six rounds of syncs, and still commits are made: {before}")
-        if len({*before}) != 1:
-            raise Violation(f"the clones do not come together: {before}")
+            raise Violation(f"eight rounds of syncs, and still commits are made: {tips}")
+        if len({*tips}) != 1:
+            raise Violation(f"the clones do not come together: {tips}")
 
     def _tips(self) -> list[str | None]:
         return [clone.kernel().git.branch_tip(BRANCH) for clone in self.clones] + [self.server.branch_tip(BRANCH)]
