@@ -34,7 +34,7 @@ class Loss:
 
 
 def attic_files(losses: Iterable[Loss], held: Callable[[str], bytes | None]) -> dict[str, bytes]:
-    """path -> bytes of the attic entries for losses, in tbd's format; `remote` is the winner's side. `held`: `placed`."""
+    """path -> bytes of the attic entries for losses, in tbd's format; `remote` is the winner's side."""
     entries = []
     for loss in losses:
         data = attic_entry(loss.entity, loss.at, loss.field, loss.value, loss.loser, loss.winner).encode()

@@ -142,11 +142,14 @@ def _stand(path: str, chosen: bytes | None, others: Sequence[bytes | None], out:
 
 
 def _meet_in_attic(path: str, a: bytes | None, b: bytes | None, out: Files, displaced: list[tuple[str, bytes]]) -> None:
-    """Two entries of one name: one gets another, unless they tell of the same loss. What is in the attic stays there."""
-    there = sorted(data for data in (a, b) if data is not None)
-    out[path] = there[-1]
-    if len(there) == 2 and attic.what(there[0]) != attic.what(there[1]):
-        displaced.append((attic.stem_of(path), there[0]))
+    """Two entries of one name: one gets another, unless they tell of one loss. What is in the attic stays there."""
+    if a is None or b is None or attic.what(a) == attic.what(b):
+        out[path] = max(data for data in (a, b) if data is not None)
+    elif path.endswith(".yml"):
+        out[path] = max(a, b)
+        displaced.append((attic.stem_of(path), min(a, b)))
+    else:
+        _stand(path, None, (a, b), out)
 
 
 def _is_by_hand(data: bytes, issue: Issue) -> bool:

@@ -7,6 +7,7 @@ never deleted under anybody. The network is never used while holding it.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 WAIT_S = 30.0  # how long a command waits for another writer
 STALE_S = 1800.0  # tbd's own: a record older than this whose process is gone is dead
 TOUCH_S = 60.0  # tbd's own: a holder shows that often that it lives
+_TAKEN_AWAY = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)  # by one that saw no record yet and took it for an orphan's
 
 
 class Lock:
@@ -91,9 +93,9 @@ class Lock:
             try:
                 reach("lock.own")
                 os.rename(prepared, f"{self.path}/owner")
-            except FileNotFoundError:  # somebody took it for an orphan, and away
-                return False
-            except OSError:
+            except OSError as e:
+                if e.errno in _TAKEN_AWAY:
+                    return False
                 _quietly(os.rmdir, self.path)  # without a record nobody could tell that it is not held
                 raise
         except FileExistsError:

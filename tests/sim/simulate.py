@@ -1,7 +1,7 @@
-"""One seed, one run: clones, people and a remote, with faults, and then what must hold whatever happened.
+"""One seed, one run: clones, people and a remote under faults, and then what must hold whatever happened.
 
-Commands are real ones on real files; git is in memory (or real, `real=True`), time stands still but for what the run
-adds, and each step draws from a chance of its own, so that a step that goes another way does not shift the others.
+The commands are the real ones, on real files; git is in memory, or real; time passes only as the run lets it. Each step
+draws from a chance of its own, so that one that goes another way does not shift those after it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache, partial, partialmethod
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -31,27 +31,28 @@ from tbdx.core.merge import DATA, ISSUES, NAMES
 from tbdx.errors import BadFile, TbdxError
 from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel, bulk, outbox, work
+from tbdx.kernel.attic import parse as parse_entry
 from tbdx.store import config, files
 from tbdx.store import lock as locks
 from tbdx.store.git import Git
 from tbdx.store.layout import Repo
 
-Event = tuple[str, str, str]  # an issue, a field, and a value (or a line, or a label) that somebody gave it
-Said = frozenset[tuple[str, str]]
+Event = tuple[str, str, str]  # an issue, a field, and the value (or line, or label) that somebody gave it
+Said = frozenset[tuple[str, str]]  # the fields and values of one issue
 
 BRANCH, REF = "tbd-sync", "refs/heads/tbd-sync"
 YEAR_MS = 365 * 86_400_000
-MOST = 3_000  # changes that one command may try, and seconds that it may wait
-RATES = (0.0, 0.05, 0.1)
+MOST = 3_000  # changes that one command may make, and seconds that it may wait
 OF_DISK = ("kill", "EIO", "ENOSPC")
-OF_PUSH = ("reply lost", "pushed twice", "push lost", "push not shown", "refused")
+OF_PUSH = ("push lost", "reply lost", "pushed twice", "push not shown", "refused")
 OF_REMOTE = ("rewound", "deleted", "forced")
 OF_BRANCH = ("branch moved", "branch deleted")
-# read over and over, and always the same within a run
-SAME = ((locks, "_boot_id"), (locks, "_namespace"), (locks, "_started"), (config, "parse"))
-FAULTS = (*OF_DISK, *OF_PUSH, "heads failed", "fetch failed", *OF_REMOTE, *OF_BRANCH, "clock", "meanwhile", "hand meanwhile")
+OTHERS = ("heads failed", "fetch failed", "meanwhile", "hand meanwhile", "clock")
+FAULTS = (*OF_DISK, *OF_PUSH, *OF_REMOTE, *OF_BRANCH, *OTHERS)
 STEPS = {"create": 2, "update": 14, "close": 4, "by_hand": 5, "open_editor": 3, "save_editor": 4, "delete": 1}
 STEPS |= {"sync": 18, "push": 2, "pull": 2, "tbd": 3, "carry": 2, "collect": 1}
+# asked over and over, and always answered alike within one run
+SAME = ((locks, "_boot_id"), (locks, "_namespace"), (locks, "_started"), (config, "parse"))
 
 
 class Violation(AssertionError):
@@ -85,19 +86,19 @@ def run(seed: int, *, real: bool = False, often: Mapping[str, float] | None = No
 class Clone:
     name: str
     root: str
-    new_git: Callable[[Repo], Git]
+    git: Callable[[Repo], Git]
     memory: Memory | None
     chance: random.Random
     now: Callable[[], int]
-    skew: int = 0
-    crowded: bool = False  # chance gives the same short ids over and over
+    skew: int
+    crowded: bool  # chance gives the same short ids over and over
     in_editor: dict[str, bytes] = field(default_factory=dict)
     late: dict[str, Said] = field(default_factory=dict)  # what a save from an old copy must not have taken back
 
     def kernel(self) -> Kernel:
         """As each command has one."""
         k = Kernel(self.root, {}, now_ms=lambda: self.now() + self.skew, entropy=self._entropy, say=lambda *_: None)
-        k._git = self.new_git(k.repo)
+        k._git = self.git(k.repo)
         return k
 
     def _entropy(self, n: int) -> bytes:
@@ -117,11 +118,11 @@ class Clone:
     def path(self, internal: str) -> str:
         return f"{self.worktree}/{ISSUES}{internal}.md"
 
-    def read(self, internal: str) -> bytes | None:
+    def read(self, internal: str) -> bytes:
         try:
             return files.read(self.path(internal))
         except FileNotFoundError:
-            return None
+            return b""
 
     def save(self, internal: str, data: bytes) -> None:
         """As editors do: another file takes the place of the old one."""
@@ -130,42 +131,73 @@ class Clone:
         os.replace(f"{self.root}/saved", self.path(internal))
 
 
+class Luck:
+    """What befalls one command: a kill or a failing disk at some point, a file that a person saves meanwhile."""
+
+    def __init__(self, world: World, clone: Clone) -> None:
+        rng = world.chance
+        self.world, self.clone = world, clone
+        self.how = next((kind for kind in OF_DISK if world.may_strike(kind)), "")
+        self.start = rng.choice(("", "git.commit-tree", "git.fetch"))  # points are counted from there
+        self.at = rng.randrange(1, 80) if self.start else int(80 ** rng.random())
+        self.by_hand = int(12 ** rng.random()) * world.may_strike("hand meanwhile")
+        self.points = self.counted = self.changes = 0
+
+    def __call__(self, name: str) -> str:
+        self.points += 1
+        if self.points > MOST:
+            raise Violation("a command goes on for ever")
+        if name.startswith("git."):
+            self.changes += 1
+            if self.changes == self.by_hand:  # whoever has the lock
+                self.world.note("hand meanwhile")
+                self.world._by_hand(self.clone)
+        self.counted += self.counted > 0 or self.start in ("", name)
+        if not self.how or self.counted < self.at or (self.how == "ENOSPC" and "release" in name):
+            return ""
+        how = self.how
+        if how != "ENOSPC":
+            self.how = ""
+        elif self.counted > self.at:
+            return how  # a disk stays full
+        self.world.note(how)
+        return how
+
+
 class World:
     def __init__(self, seed: int, real: bool, folder: str) -> None:
         self.run = Run(seed, real)
-        self.folder = folder
-        self.chance = rng = random.Random(seed)
-        self.rates = {kind: rng.choice(RATES) for kind in FAULTS}
-        self.calm = False
-        self.within = False  # whether one command runs within another
-        self.ms, self.waited, self.words = 1_750_000_000_000, 0.0, itertools.count()
+        self.folder, self.chance = folder, random.Random(seed)
+        self.rates = {kind: self.chance.choice((0, 0.05, 0.1)) for kind in FAULTS}
+        self.calm = True  # no faults
+        self.within = False  # one command runs within another
+        self.ms, self.waited, self.words, dates = 1_750_000_000_000, 0.0, itertools.count(), itertools.count(1)
         self.acked: dict[Event, Clone] = {}
-        self.replaced: set[Event] = set()
-        self.tips: list[str] = []
-        self.late: list[Callable[[], object]] = []  # pushes that arrive once more
+        self.replaced: set[Event] = set()  # by somebody who had seen it
+        self.shorts: dict[str, set[str]] = defaultdict(set)  # short id -> the ULIDs that it was told for
+        self.tips: list[str] = []  # all that the remote has shown
+        self.arriving: list[Callable[[], object]] = []  # pushes that come a second time
+        self.env = {"PATH": os.environ["PATH"], "HOME": folder, "GIT_CONFIG_NOSYSTEM": "1"}
         self.address = f"{folder}/origin.git"
-        dates = itertools.count(1).__next__
-        self.memory = None if real else Memory(dates)
         os.mkdir(self.address)
         bare = Repo(self.address, self.address, self.address)
-        env = {"PATH": os.environ["PATH"], "HOME": folder, "GIT_CONFIG_NOSYSTEM": "1"}
+        self.memory = None if real else Memory(dates.__next__)
         if real:
             self._git("init", "-q", "--bare", self.address)
-        self.server: Git = MemoryGit(bare, self.memory) if self.memory else Git(bare, env)
-        self.env, settled = env, rng.random() < 0.5
-        self.clones = [self._clone(f"{'abcd'[n]}", dates) for n in range(rng.choice((2, 2, 3, 4)))]
+        self.server = MemoryGit(bare, self.memory) if self.memory else Git(bare, self.env)
+        self.clones = [self._clone(name, dates.__next__) for name in "abcd"[: self.chance.choice((2, 2, 3, 4))]]
         # a look at a file is trusted at once, or never; at once only where no two files get one inode number
-        self.look_ns = 1 << 62 if settled and folder.startswith("/dev/shm/") else 0
+        trusted = self.chance.random() < 0.5 and folder.startswith("/dev/shm/")
+        self.look_ns = 1 << 62 if trusted else 0
 
     def _git(self, *args: str) -> None:
-        subprocess.run(["git", *args], check=True, env={"PATH": os.environ["PATH"], "HOME": self.folder})
+        subprocess.run(["git", *args], check=True, env=self.env)
 
     def _clone(self, name: str, dates: Callable[[], int]) -> Clone:
-        root = f"{self.folder}/{name}"
+        root, memory, rng = f"{self.folder}/{name}", None, self.chance
         os.makedirs(f"{root}/.tbd")
-        os.mkdir(f"{root}/.git")
-        memory = None
         if self.memory:
+            os.mkdir(f"{root}/.git")
             memory = Memory(dates, remotes={"origin": self.memory, self.address: self.memory})
         else:
             self._git("init", "-q", root)
@@ -173,15 +205,14 @@ class World:
         with open(f"{root}/.tbd/config.yml", "w") as f:
             f.write(config.new_config("sim", BRANCH, "origin", "2025-01-01T00:00:00.000Z"))
 
-        def new_git(repo: Repo) -> Git:
-            git = RealLine(repo, self.env) if memory is None else MemoryLine(repo, memory)
-            git.world, git.clone = self, clone
-            return git
+        def git(repo: Repo) -> Git:
+            made = MemoryLine(repo, memory) if memory else RealLine(repo, self.env)
+            made.world, made.clone = self, clone
+            return made
 
-        rng = self.chance
-        clone = Clone(name, root, new_git, memory, random.Random(f"{self.run.seed} {name}"), self._now)
-        clone.skew = rng.choice((0, 0, rng.randrange(-10 * YEAR_MS, 10 * YEAR_MS)))
-        clone.crowded = rng.random() < 0.3
+        skew = rng.choice((0, 0, rng.randrange(-10 * YEAR_MS, 10 * YEAR_MS)))
+        chance = random.Random(f"{self.run.seed} {name}")
+        clone = Clone(name, root, git, memory, chance, self._now, skew, rng.random() < 0.3)
         return clone
 
     # time and chance
@@ -206,12 +237,15 @@ class World:
                 stack.enter_context(mock.patch.object(of, name, cache(getattr(of, name))))
             yield
 
+    def may_strike(self, kind: str) -> bool:
+        return not (self.calm or self.within) and self.chance.random() < self.rates[kind]
+
     def strikes(self, kind: str) -> bool:
         """Whether a fault of that kind happens now; it is counted."""
-        if self.calm or self.within or self.chance.random() >= self.rates[kind]:
-            return False
-        self.note(kind)
-        return True
+        if self.may_strike(kind):
+            self.note(kind)
+            return True
+        return False
 
     def note(self, kind: str) -> None:
         self.run.faults[kind] += 1
@@ -227,7 +261,6 @@ class World:
 
     def play(self) -> None:
         with self._time():
-            self.calm = True
             self._create(self.clones[0])
             for clone in self.clones[: self.chance.randrange(len(self.clones) + 1)]:
                 self._sync(clone)
@@ -245,18 +278,17 @@ class World:
         rng = self.chance
         self.ms += rng.randrange(1, 100_000)
         clone = rng.choice(self.clones)
-        for deliver in self.late:
-            deliver()
-        self.late.clear()
+        while self.arriving:
+            self.arriving.pop()()
         if self.strikes("clock"):
             clone.skew += rng.choice((-1, 1)) * rng.choice((rng.randrange(5_000), rng.randrange(10 * YEAR_MS)))
-        for kind in (*OF_REMOTE, *OF_BRANCH):
+        for kind in OF_REMOTE:
             if self.tips and self.strikes(kind):
-                if kind in OF_REMOTE:
-                    self._meddle(self.server, self.memory, kind)
-                else:
-                    self._meddle(clone.kernel().git, clone.memory, kind)
-                    self._forget_late(clone)
+                self._meddle(self.server, self.memory, kind)
+        for kind in OF_BRANCH:
+            if self.tips and self.strikes(kind):
+                self._meddle(clone.kernel().git, clone.memory, kind)
+                self._give_up(clone)
         self._do(clone, rng.choices([*STEPS], [*STEPS.values()])[0])
         tip = self.server.branch_tip(BRANCH)
         if tip and tip not in self.tips:
@@ -275,86 +307,61 @@ class World:
         if not kind.endswith("deleted"):
             if git.commit_of(to):
                 git.move_refs({REF: (to, "")})
-        elif memory is None:
-            git.run("update-ref", "-d", REF)
-        else:
+        elif memory:
             memory.refs.pop(REF, None)
+        else:
+            git.run("update-ref", "-d", REF)
 
-    def meanwhile(self, clone: Clone) -> None:
-        """The network is slow, and the lock is free: somebody else runs a command, here or elsewhere."""
+    def meanwhile(self) -> None:
+        """The network is slow, and the lock is free: somebody runs another command, here or elsewhere."""
         if self.strikes("meanwhile"):
             self.within = True
-            self._do(self.chance.choice(self.clones), self.chance.choice(("sync", "sync", "update", "create", "by_hand")))
+            what = self.chance.choice(("sync", "sync", "update", "create", "by_hand"))
+            self._do(self.chance.choice(self.clones), what)
             self.within = False
 
-    def command(self, clone: Clone, act: Callable[[Kernel], Any]) -> Any:
-        """What a command gives, None when it failed or was killed."""
-        how = next((kind for kind in OF_DISK if not (self.calm or self.within) and self.chance.random() < self.rates[kind]), "")
-        after = self.chance.choice(("", "git.commit-tree", "git.fetch"))  # counted from there
-        at = self.chance.randrange(1, 80) if after else int(80 ** self.chance.random())
-        by_hand = int(12 ** self.chance.random())
-        by_hand *= not (self.calm or self.within) and self.chance.random() < self.rates["hand meanwhile"]
-        points = every = changes = 0
-
-        def wants(name: str) -> str:
-            nonlocal points, every, changes
-            every += 1
-            if every > MOST:
-                raise Violation("a command goes on for ever")
-            if name.startswith("git."):
-                changes += 1
-                if changes == by_hand:  # a person saves a file, lock or not
-                    self.note("hand meanwhile")
-                    self._by_hand(clone)
-            points += points > 0 or after in ("", name)
-            if not how or points < at or (how != "ENOSPC" and points > at) or (how == "ENOSPC" and "release" in name):
-                return ""
-            if points == at:
-                self.note(how)
-            return how
-
-        out, self.waited = None, 0.0
-        with stopping(wants):
+    def command(self, clone: Clone, act: Callable[[Kernel], Any], *, may_refuse: bool = False) -> Any:
+        """What a command gives, None when it failed or was killed. It must not fail without a fault."""
+        out, self.waited, before = None, 0.0, self.run.faults.total()
+        with stopping(Luck(self, clone)):
             try:
                 out = act(clone.kernel())
             except (TbdxError, OSError) as e:
-                self.tell(f"    {clone.name}: {type(e).__name__}: {e}")
-                if self.calm:
+                self.tell(f"    {clone.name}: {type(e).__name__}: {e}".replace(self.folder, ""))
+                if before == self.run.faults.total() and not may_refuse:
                     raise Violation(f"without any fault: {e}")
-            except Exception as e:
-                if isinstance(e, Violation):
-                    raise
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
                 raise Violation(f"a command fell over: {traceback.format_exc(limit=-3)}") from e
         return out
 
     # what people and programs do
 
     def _changed(self, clone: Clone, internal: str, before: Said, *, acked: bool) -> None:
-        """An issue's file is another one: what its author saw and replaced, and what they were told is kept."""
+        """An issue's file is another one. `before` is what its author saw: what is not there any more they replaced."""
         after = said(clone.read(internal))
-        before |= clone.late.pop(internal, frozenset())  # a sync that comes first brings it back; what else comes takes it
+        before |= clone.late.pop(internal, frozenset())
         self.replaced |= {(internal, *what) for what in before - after}
-        if acked:
-            for what in after - before:
-                self.acked.setdefault((internal, *what), clone)
+        for what in after - before if acked else ():
+            self.acked.setdefault((internal, *what), clone)
         self.tell(f"    {clone.name} {internal[-4:]}: -{sorted(before - after)} +{sorted(after - before)}")
+
+    def _pick(self, clone: Clone) -> str:
+        """An issue, one of the first more often than others; '' where there is none."""
+        found = clone.issues()
+        return self.chance.choice(found[: self.chance.choice((1, 2, 9))]) if found else ""
 
     def _create(self, clone: Clone) -> None:
         options = {"description": f"{self.word()}\n{self.word()}", "label": (self.word(),)}
         made = self.command(clone, lambda k: work.create(k, self.word(), options))
         if made:
             self._changed(clone, made["internalId"], frozenset(), acked=True)
-
-    def _pick(self, clone: Clone) -> str | None:
-        found = clone.issues()
-        return self.chance.choice(found[: self.chance.choice((1, 2, 9))]) if found else None
+            self.shorts[made["id"].rpartition("-")[2]].add(made["internalId"][3:])
 
     def _update(self, clone: Clone) -> None:
         internal, rng = self._pick(clone), self.chance
-        if internal is None:
+        if not internal:
             return self._create(clone)
-        before = said(clone.read(internal))
-        issue = parsed(clone.read(internal) or b"")
+        issue = parsed(clone.read(internal))
         every = {
             "title": self.word(),
             "priority": str(rng.randrange(5)),
@@ -363,10 +370,21 @@ class World:
             "notes": self._text(issue.get("notes", "")),
             "description": self._text(issue.get("description", "")),
             "add_label": (self.word(),),
-            "remove_label": (rng.choice(issue["labels"]) if issue["labels"] else "x",),
+            "remove_label": (rng.choice(issue["labels"] or ["none"]),),
         }
         chosen = {name: every[name] for name in rng.sample([*every], rng.randrange(1, 4))}
-        done = self.command(clone, lambda k: work.update(k, [internal], chosen))
+        self._ordered(clone, internal, lambda k: work.update(k, [internal], chosen))
+
+    def _close(self, clone: Clone) -> None:
+        internal = self._pick(clone)
+        if ("status", "closed") in said(clone.read(internal)):
+            self._ordered(clone, internal, lambda k: bulk.reopen(k, [internal]))
+        elif internal:
+            self._ordered(clone, internal, lambda k: bulk.close(k, [internal], reason=self.word()))
+
+    def _ordered(self, clone: Clone, internal: str, act: Callable[[Kernel], Any]) -> None:
+        before = said(clone.read(internal))
+        done = self.command(clone, act)
         self._changed(clone, internal, before, acked=bool(done))
 
     def _text(self, text: str) -> str:
@@ -375,54 +393,46 @@ class World:
         lines[at : at + self.chance.randrange(2)] = [self.word()] if self.chance.random() < 0.8 else []
         return "\n".join(lines)
 
-    def _close(self, clone: Clone) -> None:
-        internal = self._pick(clone)
-        if internal is None:
-            return
-        before = said(clone.read(internal))
-        if ("status", "closed") in before:
-            done = self.command(clone, lambda k: bulk.reopen(k, [internal]))
-        else:
-            done = self.command(clone, lambda k: bulk.close(k, [internal], reason=self.word()))
-        self._changed(clone, internal, before, acked=bool(done))
-
     def _edited(self, data: bytes) -> dict[str, Any]:
-        issue = parsed(data)
-        field = self.chance.choice(("title", "assignee", "description", "notes"))
-        text = self.word() if field in ("title", "assignee") else self._text(issue.get(field, ""))
-        return issue | {field: text}
+        issue, name = parsed(data), self.chance.choice(("title", "assignee", "description", "notes"))
+        return issue | {name: self.word() if name in ("title", "assignee") else self._text(issue.get(name, ""))}
 
     def _by_hand(self, clone: Clone) -> None:
         internal = self._pick(clone)
-        if internal is not None:
-            self._save(clone, internal, clone.read(internal) or b"")
-
-    def _save(self, clone: Clone, internal: str, opened: bytes, more: Said = frozenset()) -> None:
-        """A person saves what they made of the text that they opened. They replace what they saw, and `more`."""
-        clone.save(internal, codec.rewrite(codec.decode(opened), self._edited(opened)).encode())
-        self._changed(clone, internal, said(opened) | more, acked=True)
+        if internal:
+            data = clone.read(internal)
+            clone.save(internal, codec.rewrite(codec.decode(data), self._edited(data)).encode())
+            self._changed(clone, internal, said(data), acked=True)
 
     def _open_editor(self, clone: Clone) -> None:
-        for internal in clone.issues():
-            clone.in_editor[internal] = clone.read(internal) or b""
+        clone.in_editor |= {internal: clone.read(internal) for internal in clone.issues()}
 
     def _save_editor(self, clone: Clone) -> None:
-        """Saved from an old copy: what only the file had is overwritten, what the branch has too is not."""
+        """Saved from an old copy: what the file alone had is overwritten; what the branch has must not be lost.
+
+        Two limits: a copy of the version that the branch has cannot be told from one that was opened just now, and
+        whatever changes the file again before a sync looks at it speaks for what it saw there.
+        """
         internal = self._pick(clone)
-        opened = clone.in_editor.pop(internal or "", b"")
-        if internal is None or not opened:
+        opened, now = clone.in_editor.pop(internal, b""), clone.read(internal)
+        if not opened:
             return
-        git, now = clone.kernel().git, clone.read(internal) or b""
-        tip, path = git.branch_tip(BRANCH), f"{ISSUES}{internal}.md"
-        there = git.content(tip, [path]).get(path) if tip else None
-        # a copy of the version that the branch has cannot be told from a copy that was opened just now
-        is_older = there is not None and parsed(opened)["version"] < parsed(there)["version"]
-        self._save(clone, internal, opened, said(now) - said(there) if is_older else said(now))
+        git, path = clone.kernel().git, f"{ISSUES}{internal}.md"
+        tip = git.branch_tip(BRANCH)
+        there = git.content(tip, [path]).get(path, b"") if tip else b""
+        is_older = there and parsed(opened)["version"] < parsed(there)["version"]
+        clone.save(internal, codec.rewrite(codec.decode(opened), self._edited(opened)).encode())
+        self._changed(clone, internal, said(opened) | (said(now) - said(there) if is_older else said(now)), acked=True)
         clone.late[internal] = said(there) if is_older else frozenset()
+
+    def _give_up(self, clone: Clone) -> None:
+        """Somebody moved or committed under an old save: nothing tells it from an edit any more."""
+        for internal in [*clone.late]:
+            self._changed(clone, internal, frozenset(), acked=False)
 
     def _delete(self, clone: Clone) -> None:
         internal = self._pick(clone)
-        if internal is not None:
+        if internal:
             before = said(clone.read(internal))
             os.unlink(clone.path(internal))
             self._changed(clone, internal, before, acked=False)
@@ -430,29 +440,24 @@ class World:
     def _tbd(self, clone: Clone) -> None:
         """A real tbd, or a person with git: an edit, and often a commit of all there is; our own refs stay behind."""
         internal, k = self._pick(clone), clone.kernel()
-        if internal is None or os.path.lexists(k.repo.lock):
+        if not internal or os.path.lexists(k.repo.lock):
             return
-        data = clone.read(internal) or b""
-        issue = self._edited(data) | {"version": parsed(data)["version"] + 1, "updated_at": k.now()}
-        clone.save(internal, codec.render(issue).encode())
+        data = clone.read(internal)
+        edited = self._edited(data) | {"version": parsed(data)["version"] + 1, "updated_at": k.now()}
+        clone.save(internal, codec.render(edited).encode())
         self._changed(clone, internal, said(data), acked=True)
         tip = k.git.branch_tip(BRANCH)
-        is_there = tip and k.git.worktree_git_dir() and k.git.worktree_tree() == k.git.tree_of(tip)
-        if tip and is_there and self.chance.random() < 0.7:
-            there = k.git.tree(tip)
+        on_tip = tip and k.git.worktree_git_dir() and k.git.worktree_tree() == k.git.tree_of(tip)
+        if tip and on_tip and self.chance.random() < 0.7:
             here = [f"{DATA}{rel}" for rel, _ in files.walk(k.repo.data)]
             stored = dict(zip(here, k.git.hash_files([f"{clone.worktree}/{path}" for path in here]), strict=True))
-            new = k.git.commit_tree(tip, dict.fromkeys(there) | stored, [tip], "tbd sync: by a real tbd")
+            new = k.git.commit_tree(tip, dict.fromkeys(k.git.tree(tip)) | stored, [tip], "tbd sync: by a real tbd")
             k.git.set_worktree_index(new)
             k.git.move_refs({REF: (new, tip)})
-            self._forget_late(clone)
-
-    def _forget_late(self, clone: Clone) -> None:
-        for internal in [*clone.late]:
-            self._changed(clone, internal, frozenset(), acked=False)
+            self._give_up(clone)
 
     def _collect(self, clone: Clone) -> None:
-        if clone.memory is not None:
+        if clone.memory:
             clone.memory.collect()
         else:
             self._git("-C", clone.root, "gc", "-q", "--prune=now")
@@ -461,32 +466,30 @@ class World:
         """The outbox goes out on a branch of its owner's, as any other file of theirs."""
         root, branch, git = f"{clone.root}/{outbox.PLACE[:-1]}", f"work-{clone.name}", clone.kernel().git
         held = [rel for rel, _ in files.walk(root)]
+        stored = git.hash_files([f"{root}/{rel}" for rel in held])
         if held:
-            blobs = dict(zip((f"{outbox.PLACE}{rel}" for rel in held), git.hash_files([f"{root}/{rel}" for rel in held]), strict=True))
+            tree = {f"{outbox.PLACE}{rel}": blob for rel, blob in zip(held, stored, strict=True)}
             before = self.server.branch_tip(branch)
-            commit = git.commit_tree(None, blobs, [before] if before and git.commit_of(before) else [], "work")
-            super(type(git).__mro__[1], git).push(self.address, branch, commit)
-
-    def _push(self, clone: Clone) -> None:
-        self._sync(clone, pull=False)
-
-    def _pull(self, clone: Clone) -> None:
-        self._sync(clone, push=False)
+            parents = [before] if before and git.commit_of(before) else []
+            git.arrive(branch, git.commit_tree(None, tree, parents, "work"))
 
     def _sync(self, clone: Clone, *, push: bool = True, pull: bool = True) -> None:
-        mine = [event for event, by in self.acked.items() if by is clone]
-        done = self.command(
-            clone, lambda k: outbox.sync_all(k, push=push, pull=pull, auto_save=True, take_in=push and pull)
-        )
+        mine, both = [event for event, by in self.acked.items() if by is clone], push and pull
+        ask = partial(outbox.sync_all, push=push, pull=pull, auto_save=True, take_in=both)
+        done = self.command(clone, ask, may_refuse=not both)
         if done:
             clone.late.clear()
         if done and push and not done[0].withheld:
             tip = self.server.branch_tip(BRANCH)
             self._must_hold(self.server.content(tip) if tip else {}, mine, f"{clone.name} synced")
 
+    _push = partialmethod(_sync, pull=False)
+    _pull = partialmethod(_sync, push=False)
+
     # what must hold
 
     def _settle(self) -> None:
+        """Without faults, a few rounds of syncs bring all together, and two more change nothing."""
         self.tell("settling")
         quiet, tips = 0, self._tips()
         for _ in range(8):
@@ -495,123 +498,122 @@ class World:
             quiet, tips = (quiet + 1, tips) if tips == self._tips() else (0, self._tips())
             if quiet == 2:
                 break
-        else:
-            raise Violation(f"eight rounds of syncs, and still commits are made: {tips}")
-        if len({*tips}) != 1:
-            raise Violation(f"the clones do not come together: {tips}")
+        if quiet < 2 or len({*tips}) > 1:
+            raise Violation(f"after eight rounds of syncs the clones are not together, or not at rest: {tips}")
 
     def _tips(self) -> list[str | None]:
         return [clone.kernel().git.branch_tip(BRANCH) for clone in self.clones] + [self.server.branch_tip(BRANCH)]
 
     def _check(self) -> None:
-        tip = self.server.branch_tip(BRANCH)
-        content = self.server.content(tip) if tip else {}
+        content = self.server.content(self._tips()[-1] or "")
         for clone in self.clones:
             data = f"{clone.worktree}/{DATA}"
             here = {f"{DATA}{rel}": files.read(f"{data}{rel}", 1 << 30) for rel, _ in files.walk(data)}
             if here != content:
-                raise Violation(f"{clone.name} has other files: {sorted(p for p in {*here, *content} if here.get(p) != content.get(p))}")
+                odd = sorted(path for path in {*here, *content} if here.get(path) != content.get(path))
+                raise Violation(f"{clone.name} has other files: {odd}")
             if os.path.lexists(f"{clone.root}/.git/tbd/locks/data-sync.lock"):
                 raise Violation(f"{clone.name}: the lock is held")
-        issues = [path[len(ISSUES) : -3] for path in content if path.startswith(ISSUES) and path.endswith(".md")]
+        issues = {path[len(ISSUES) : -3] for path in content if path.startswith(ISSUES) and path.endswith(".md")}
         for internal in issues:
             try:
                 codec.parse(codec.decode(content[f"{ISSUES}{internal}.md"]), internal)
             except BadFile as e:
                 raise Violation(f"{internal} cannot be read: {e.message}")
-        rows, complaints = names.parse(content.get(NAMES, b"").decode())
-        shorts = [short for short, _ in rows]
-        if complaints or len({*shorts}) != len(shorts) or {f"is-{of}" for _, of in rows} < {*issues}:
+        rows, complaints = names.parse(content[NAMES].decode())
+        named = dict(rows)
+        if complaints or len(named) < len(rows) or not {internal[3:] for internal in issues} <= {*named.values()}:
             raise Violation(f"ids.yml is not in order: {complaints} {rows}")
+        for short, given in self.shorts.items():
+            if len(given) == 1 and named.get(short) not in given:
+                raise Violation(f"short id {short} was told, and is not there: {rows}")
         self._must_hold(content, [*self.acked], "in the end")
 
     def _must_hold(self, content: Mapping[str, bytes], events: list[Event], when: str) -> None:
+        """Every acknowledged value stands, or is in the attic, or was replaced by somebody who had seen it."""
         kept = lost_values(content)
         for event in events:
-            internal, field, value = event
-            if event in self.replaced or (field, value) in said(content.get(f"{ISSUES}{internal}.md")):
+            internal, name, value = event
+            if event in self.replaced or (name, value) in said(content.get(f"{ISSUES}{internal}.md", b"")):
                 continue
-            if not any(holds(of, lost, field, value) for of, lost in kept[internal]):
+            if not any(holds(of, lost, name, value) for of, lost in kept[internal]):
                 raise Violation(f"{when}: {event} is lost, acknowledged in {self.acked[event].name}")
 
 
-@cache
+@lru_cache(5_000)
 def parsed(data: bytes) -> dict[str, Any]:
     return codec.parse(codec.decode(data))
 
 
-@cache
-def said(data: bytes | None) -> Said:
-    """The (field, value) pairs of an issue's file that are followed; texts are taken line by line."""
-    if data is None:
+@lru_cache(5_000)
+def said(data: bytes) -> Said:
+    """What of an issue's file is followed; texts line by line. All but priorities and states are given once only."""
+    if not data:
         return frozenset()
     issue = parsed(data)
-    plain = {(name, str(issue[name])) for name in ("title", "priority", "status", "assignee", "close_reason") if issue.get(name)}
+    plain = ("title", "priority", "status", "assignee", "close_reason")
     lines = {(name, line) for name in ("description", "notes") for line in issue.get(name, "").split("\n") if line}
-    return frozenset(plain | lines | {("labels", label) for label in issue["labels"]})
+    labels = {("labels", label) for label in issue["labels"]}
+    return frozenset({(name, str(issue[name])) for name in plain if issue.get(name) is not None} | lines | labels)
 
 
 def lost_values(content: Mapping[str, bytes]) -> dict[str, list[tuple[str, Any]]]:
-    """issue -> [(field, what the attic has of it)]."""
+    """issue -> [(field, a value of it in the attic)]."""
     out = defaultdict(list)
     for path, data in content.items():
-        if path.startswith(f"{attic.FOLDER}conflicts/"):
+        if path.startswith(f"{attic.FOLDER}conflicts/issues__"):
             out[path.partition("issues__")[2][:29]].append(("whole_issue", data.decode()))
         elif path.startswith(attic.FOLDER):
-            of, lost = entry(data)
-            out[path[len(attic.FOLDER) :][:29]].append((of, lost))
+            out[path[len(attic.FOLDER) :][:29]].append(lost_value(data))
     return out
 
 
-@cache
-def entry(data: bytes) -> tuple[str, Any]:
-    from tbdx.kernel.attic import parse
-
-    found = parse(data)
-    return found["field"], json.loads(found["lost_value"])
+@lru_cache(5_000)
+def lost_value(data: bytes) -> tuple[str, Any]:
+    entry = parse_entry(data)
+    return entry["field"], json.loads(entry["lost_value"])
 
 
-def holds(of: str, lost: Any, field: str, value: str) -> bool:
+def holds(of: str, lost: Any, name: str, value: str) -> bool:
     if of == "whole_issue":
-        return value in lost if value[0] == "w" else f"\n{field}: {value}\n" in lost
-    return of == field and value in (lost if isinstance(lost, list) else str(lost).split("\n"))
+        return value in lost if value[0] == "w" else f"\n{name}: {value}\n" in lost
+    return of == name and value in (lost if isinstance(lost, list) else str(lost).split("\n"))
 
 
 class _Line(Git):
-    """Git whose line to the remote is bad."""
+    """Git with a bad line to the remote."""
 
     world: World
     clone: Clone
 
     def heads(self, remote: str, *branches: str) -> dict[str, str]:
-        self.world.meanwhile(self.clone)
         self._may_fail("heads failed")
         return super().heads(remote, *branches)
 
     def fetch(self, remote: str, branch: str, there: str) -> str:
-        self.world.meanwhile(self.clone)
         self._may_fail("fetch failed")
         return super().fetch(remote, branch, there)
 
     def push(self, remote: str, branch: str, commit: str) -> tuple[bool, str]:
-        self.world.meanwhile(self.clone)
-        fate = next((kind for kind in OF_PUSH if self.world.strikes(kind)), "")
-        if fate == "push lost":
-            raise _broken(fate)
-        if fate in ("refused", "push not shown"):
-            return fate != "refused", "no entry"
-        if fate == "reply lost":
-            super().push(self.world.address, branch, commit)  # by its address: no ref here tells of it
-            raise _broken(fate)
-        if fate == "pushed twice":
-            self.world.late.append(lambda: self._again(branch, commit))
+        self._may_fail("push lost")
+        if self.world.strikes("refused"):
+            return False, "no entry"
+        if self.world.strikes("push not shown"):
+            return True, ""
+        if self.world.strikes("reply lost"):
+            self.arrive(branch, commit)
+            raise _broken("reply lost")
+        if self.world.strikes("pushed twice"):
+            self.world.arriving.append(partial(self.arrive, branch, commit))
         return super().push(remote, branch, commit)
 
-    def _again(self, branch: str, commit: str) -> None:
+    def arrive(self, branch: str, commit: str) -> None:
+        """A push comes to the remote, and nobody here hears of it: no ref tells of what goes to an address."""
         if self.commit_of(commit):
             super().push(self.world.address, branch, commit)
 
     def _may_fail(self, kind: str) -> None:
+        self.world.meanwhile()
         if self.world.strikes(kind):
             raise _broken(kind)
 
