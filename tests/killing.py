@@ -53,7 +53,7 @@ class Stop:
 
 @contextmanager
 def stopping(wants: Callable[[str], str]) -> Iterator[Stop]:
-    """Run what follows with failpoints that stop it; a kill ends the block, and is no error."""
+    """Run what follows, a process that ends with the block, with failpoints that stop it; a kill is no error."""
     stop = Stop(wants)
     taken: list[str] = []
     enter = locks.Lock.__enter__
@@ -67,8 +67,9 @@ def stopping(wants: Callable[[str], str]) -> Iterator[Stop]:
     try:
         yield stop
     except Killed:
-        _dead.update(taken)
+        pass
     finally:
+        _dead.update(taken)
         failpoint.hook = before
         locks.Lock.__enter__ = enter  # type: ignore[method-assign]
 

@@ -34,14 +34,21 @@ class Loss:
 
 
 def attic_files(losses: Iterable[Loss], held: Callable[[str], bytes | None]) -> dict[str, bytes]:
-    """path -> bytes of the attic entries for losses, in tbd's format; `remote` is the winner's side.
+    """path -> bytes of the attic entries for losses, in tbd's format; `remote` is the winner's side."""
+    entries = []
+    for loss in losses:
+        data = attic_entry(loss.entity, loss.at, loss.field, loss.value, loss.loser, loss.winner).encode()
+        entries.append((f"{FOLDER}{loss.entity}_{loss.at.replace(':', '-')[:40]}_{file_part(loss.field)}", data))
+    return placed(entries, held)
+
+
+def placed(entries: Iterable[tuple[str, bytes]], held: Callable[[str], bytes | None]) -> dict[str, bytes]:
+    """path -> bytes of entries that come with the stem of their names.
 
     `held(path)` is what stands there already: another entry is never written over, and one that says the same stays.
     """
     out: dict[str, bytes] = {}
-    for loss in losses:
-        data = attic_entry(loss.entity, loss.at, loss.field, loss.value, loss.loser, loss.winner).encode()
-        stem = f"{FOLDER}{loss.entity}_{loss.at.replace(':', '-')[:40]}_{file_part(loss.field)}"
+    for stem, data in entries:
         for path in names(stem):
             there = out.get(path) or held(path)
             if there is None:
@@ -58,6 +65,13 @@ def names(stem: str) -> Iterable[str]:
     while True:
         yield f"{stem}.{n}.yml"
         n += 1
+
+
+def stem_of(path: str) -> str:
+    """What `names` made the path of an entry from."""
+    stem = path.removesuffix(".yml")
+    head, _, n = stem.rpartition(".")
+    return head if n.isdigit() else stem
 
 
 def what(entry: bytes) -> bytes:

@@ -66,7 +66,8 @@ def made_of(
     what a merge of contents a and b makes. Nothing is looked through where some of the history begins elsewhere.
     """
     known = {base, *(commit for commit, *_ in history)}
-    if all(len(parents) < 2 for _, parents, _ in history) or any(p not in known for _, ps, _ in history for p in ps):
+    begun_elsewhere = any(not parents or not known.issuperset(parents) for _, parents, _ in history)
+    if begun_elsewhere or all(len(parents) < 2 for _, parents, _ in history):
         return {}
     out = {}
     for path in paths:

@@ -59,6 +59,7 @@ def merge_trees(
     """
     out: Files = {}
     losses: list[Loss] = []
+    displaced: list[tuple[str, bytes]] = []
     for path in sorted({*base, *ours, *theirs}):
         was, a, b = base.get(path), ours.get(path), theirs.get(path)
         if a in (b, was) or b == was:
@@ -66,14 +67,19 @@ def merge_trees(
         elif path == NAMES:
             out[path] = merge_names(was or b"", a or b"", b or b"")
         elif path.startswith(attic.FOLDER):
-            _meet_in_attic(path, a, b, out)
+            _meet_in_attic(path, a, b, out, displaced)
         elif path[len(DATA) :].startswith(IMMUTABLE):
             _stand(path, was, (a, b), out)
         elif path.startswith(ISSUES) and path.endswith(".md"):
             _meet_issues(path, was, a, b, (made_of or {}).get(path, ()), out, losses)
         else:
             _meet_others(path, was, a, b, out)
-    return out | attic_files(losses, lambda path: out.get(path) or held(path)), losses
+
+    def there(path: str) -> bytes | None:
+        return out.get(path) or held(path)
+
+    out |= attic.placed(displaced, there)
+    return out | attic_files(losses, there), losses
 
 
 def _meet_issues(
@@ -135,10 +141,13 @@ def _stand(path: str, chosen: bytes | None, others: Sequence[bytes | None], out:
             out[f"{attic.FOLDER}conflicts/{flat}.{hashlib.sha256(data).hexdigest()[:8]}"] = data
 
 
-def _meet_in_attic(path: str, a: bytes | None, b: bytes | None, out: Files) -> None:
-    """Two entries of one name: each is kept, unless they tell of the same loss; what is in the attic stays there."""
+def _meet_in_attic(path: str, a: bytes | None, b: bytes | None, out: Files, displaced: list[tuple[str, bytes]]) -> None:
+    """Two entries of one name: one gets another, unless they tell of one loss. What is in the attic stays there."""
     if a is None or b is None or attic.what(a) == attic.what(b):
         out[path] = max(data for data in (a, b) if data is not None)
+    elif path.endswith(".yml"):
+        out[path] = max(a, b)
+        displaced.append((attic.stem_of(path), min(a, b)))
     else:
         _stand(path, None, (a, b), out)
 

@@ -130,19 +130,25 @@ def save_names(k: Kernel, copy: Copy, internals: Iterable[str]) -> None:
         files.write(entities.names_path(copy), new, scratch=k.repo.scratch)
 
 
-def note_base(k: Kernel, path: str) -> None:
-    """Let an outbox tell the commit that it was made against, and carry the attic entries that commit lacks."""
-    tip = k.git.remote_tip(k.config.remote, k.config.branch)
-    if tip is None:
+def note_base(k: Kernel, path: str, *, is_new: bool) -> None:
+    """Let an outbox tell the commit that it was made against, and carry the attic entries that commit lacks.
+
+    Called before issues are put there. One that holds issues already (not `is_new`) keeps the base that it has, which
+    is a base of what is added, too; or none, as a newer one would make edits of its old values.
+    """
+    tip, head = k.git.remote_tip(k.config.remote, k.config.branch), k.git.branch_tip(k.config.branch)
+    base = k.git.merge_base(head, tip) if head and tip else None  # what was fetched may not have been merged yet
+    if base is None:
         return
-    there = k.git.tree(tip)
+    there = k.git.tree(base)
     for rel, odd in files.walk(f"{k.repo.data}/attic"):
         if not odd and f"{FOLDER}{rel}" not in there:
             target = files.inside(path, "attic", *rel.split("/"))
             files.make_folder(os.path.dirname(target))
             files.write(target, files.read(f"{k.repo.data}/attic/{rel}"), scratch=k.repo.scratch)
-    if not os.path.lexists(f"{path}/{BASE}"):  # an older one is a base of what was added since, too
-        files.write(files.inside(path, BASE), f"commit: {tip}\n".encode(), scratch=k.repo.scratch)
+    if is_new and not os.path.lexists(f"{path}/{BASE}"):
+        files.make_folder(path)
+        files.write(files.inside(path, BASE), f"commit: {base}\n".encode(), scratch=k.repo.scratch)
 
 
 def unpublished(k: Kernel, held: Mapping[str, Held]) -> dict[str, Held]:
@@ -162,7 +168,8 @@ def take_attic(k: Kernel, copy: Copy) -> list[str]:
     """Bring the entries of a copy's attic into the tracker's; the names of the files that are now here too."""
     taken = []
     for name, entry in attic.read_all(k, copy.path):
-        attic.put(k, k.repo.data, entry["entity_id"], entry["timestamp"], entry["field"], canon.dumps(entry))
+        of = entry["entity_id"], entry["timestamp"], entry["field"]
+        k.wrote |= attic.put(k, k.repo.data, *of, canon.dumps(entry))
         taken.append(name)
     return taken
 

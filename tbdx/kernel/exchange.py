@@ -46,6 +46,8 @@ def save(
         filtered = outbox or updates_only
         chosen = copies.unpublished(k, source) if filtered else source
         seen, conflicts, saved = Seen(k, path), 0, 0
+        if outbox and chosen and not dry:
+            copies.note_base(k, path, is_new=not theirs and not damaged)
         for n, (internal, mine) in enumerate(chosen.items(), 1):
             k.step("saving", n, len(chosen))
             if internal in damaged:
@@ -67,8 +69,6 @@ def save(
         if chosen and not dry:
             copies.save_names(k, copy, chosen)
             seen.write()
-        if outbox and chosen and not dry:
-            copies.note_base(k, path)
     answer = {"saved": saved, "conflicts": conflicts, "target": target}
     return answer | {"totalSource": len(source), "filtered": filtered}
 
@@ -131,8 +131,9 @@ def _take_in(k: Kernel, other: Held, mine: Held | None, short_of: dict[str, str]
     if dry:
         return len(losses)
     new = attic.keep(k, k.repo.data, losses, mine.issue) if mine else 0
+    k.wrote |= new > 0
     if mine is None:
-        entities.create(k.repo, internal, result.text)
+        k.wrote |= entities.create(k.repo, internal, result.text)
     elif result.text != mine.text:
         k.put(internal, result.text)
     if internal[3:] not in k.names.short_of:

@@ -50,8 +50,8 @@ def worktree(k: Kernel) -> None:
         _must_be_ours(k, stands, on)
     elif tip is None:
         stands = was
-    elif was and git.worktree_tree() == git.tree_of(was) != git.tree_of(tip):
-        stands = was  # somebody moved the branch alone
+    elif was and git.worktree_tree() != git.tree_of(tip):
+        stands = was  # somebody moved the branch alone, if perhaps after a real tbd moved all
     else:  # a real tbd, or a person with git, moved branch, index and files
         git.move_refs({STANDS_ON: (tip, "")})
         return

@@ -10,6 +10,7 @@ from tbdx.core import attic, codec, conflict, merge
 from tbdx.errors import BadFile, Sync, TbdxError
 from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
+from tbdx.kernel.attic import overwritten
 from tbdx.kernel.worktree import is_ours, populate, put
 from tbdx.store import cache, clean, entities, files
 from tbdx.store.objects import PLAIN, STANDS_ON, blob_id
@@ -179,7 +180,10 @@ def _join_unfinished(k: Kernel, found: Pending) -> bool:
 
 
 def _meet_newer(k: Kernel, head: str, found: Pending) -> bool:
-    """Files that were edited from an older version than the branch has: an editor was open while others synced."""
+    """Files that were edited from an older version than the branch has: an editor was open while others synced.
+
+    Which version that was is a guess, as an edit by hand gives none: so what they replace goes to the attic.
+    """
     tree = found.tree or {}
     edited = [p for p, letter in found.changed.items() if letter == "M" and p.startswith(merge.ISSUES)]
     newer = k.git.blobs(tree[path] for path in edited)
@@ -190,14 +194,22 @@ def _meet_newer(k: Kernel, head: str, found: Pending) -> bool:
             continue
         older = k.git.blobs(k.git.versions(head, path)).values()
         base = next((was for was in older if (_version(was), _when(was)) == (_version(data), _when(data))), None)
-        if base is not None:
-            _put_merged(k, {path: base}, {path: data}, {path: theirs})
-            k.say("notice", f"{path} was edited from an older version; it was merged with the newer one")
-            mended = True
+        good = None if damage(path, theirs) else theirs
+        _put_merged(k, {} if base is None else {path: base}, {path: data}, {path: theirs}, good)
+        k.say("notice", f"{path} was edited from an older version; it was merged with the newer one")
+        mended = True
     return mended
 
 
-def _put_merged(k: Kernel, was: Mapping[str, bytes], ours: Mapping[str, bytes], theirs: Mapping[str, bytes]) -> None:
+def _put_merged(
+    k: Kernel,
+    was: Mapping[str, bytes],
+    ours: Mapping[str, bytes],
+    theirs: Mapping[str, bytes],
+    newer: bytes | None = None,
+) -> None:
+    """Merge an issue's file, and keep what of its version `newer` is not in the result."""
+
     def held(path: str) -> bytes | None:
         try:
             return files.read(f"{k.repo.worktree}/{path}", MOST)
@@ -205,6 +217,10 @@ def _put_merged(k: Kernel, was: Mapping[str, bytes], ours: Mapping[str, bytes], 
             return None
 
     merged, _ = merge.merge_trees(was, ours, theirs, held)
+    (path,) = theirs
+    if newer is not None:
+        winner, loser = (codec.parse(codec.decode(data)) for data in (merged[path] or b"", newer))
+        merged |= attic.attic_files(overwritten(winner, loser), lambda name: merged.get(name) or held(name))
     for name in sorted(merged, key=lambda name: not name.startswith(attic.FOLDER)):  # what lost comes first
         data = merged[name]
         if data is not None:

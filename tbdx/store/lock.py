@@ -7,6 +7,7 @@ never deleted under anybody. The network is never used while holding it.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 WAIT_S = 30.0  # how long a command waits for another writer
 STALE_S = 1800.0  # tbd's own: a record older than this whose process is gone is dead
 TOUCH_S = 60.0  # tbd's own: a holder shows that often that it lives
+_TAKEN_AWAY = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)  # by one that saw no record yet and took it for an orphan's
 
 
 class Lock:
@@ -88,8 +90,14 @@ class Lock:
                 os.utime(prepared)
             reach("lock.take")
             os.mkdir(self.path)
-            reach("lock.own")
-            os.rename(prepared, f"{self.path}/owner")
+            try:
+                reach("lock.own")
+                os.rename(prepared, f"{self.path}/owner")
+            except OSError as e:
+                if e.errno in _TAKEN_AWAY:
+                    return False
+                _quietly(os.rmdir, self.path)  # without a record nobody could tell that it is not held
+                raise
         except FileExistsError:
             os.utime(prepared, (0, 0))  # one that waits: should it be killed, its record is no sign of an orphan
             return False
@@ -105,8 +113,11 @@ class Lock:
             return
         record = read_record(f"{self.path}/owner") or read_record(f"{self.path}/owner/record")
         if record is None:
-            if not os.path.lexists(f"{self.path}/owner") and self._is_orphan(taken_at):
+            left = None if os.path.lexists(f"{self.path}/owner") else self._left_behind(taken_at)
+            if left is not None:
                 _quietly(os.rmdir, self.path)  # succeeds only while it is empty
+                if left:
+                    _remove(left)  # last: it is all that tells of an orphan
             return
         if not is_dead(record) or ("boot" not in record and time.time() - taken_at <= STALE_S):
             return
@@ -122,20 +133,19 @@ class Lock:
         else:  # somebody else took it between our look and our rename: give it back
             os.rename(aside, self.path)
 
-    def _is_orphan(self, taken_at: float) -> bool:
-        """True for a lock without a record that nobody can hold: tbd's old age rule, or one of ours that was killed
-        between mkdir and rename and left its prepared record of the same second beside it."""
+    def _left_behind(self, taken_at: float) -> str | None:
+        """The record of one of ours that was killed between mkdir and rename: prepared in the same second, and beside
+        a lock without one. '' for a lock that is an orphan by tbd's old age rule, None for one that may be held."""
         if time.time() - taken_at > STALE_S:
-            return True
+            return ""
         for path in prepared_records(self.path):
             try:
                 made_at = os.stat(path).st_mtime
             except OSError:
                 continue
             if abs(made_at - taken_at) < 1 and is_dead(read_record(f"{path}/record") or {}):
-                _remove(path)
-                return True
-        return False
+                return path
+        return None
 
     def _who(self) -> str:
         """Who holds it, since when, and what to do: for a person that waited in vain."""
@@ -247,8 +257,8 @@ def _remove(folder: str) -> None:
 
 
 def _quietly(remove: Callable[[str], None], path: str) -> None:
-    reach("lock.clear")
     try:
+        reach("lock.clear")
         remove(path)
     except OSError:
         return

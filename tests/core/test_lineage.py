@@ -46,7 +46,7 @@ class World:
         return [(c, self.parents[c], self._changed(c)) for c in sorted(out, key=int)]
 
     def _changed(self, commit: str) -> dict[str, bytes | None]:
-        old, new = self.trees[self.parents[commit][0]], self.trees[commit]
+        old, new = self.trees[self.parents[commit][0]] if self.parents[commit] else {}, self.trees[commit]
         return {p: new.get(p) for p in {*old, *new} if old.get(p) != new.get(p)}
 
     def meet(self, ours: str, theirs: str) -> str:
@@ -163,3 +163,13 @@ def test_edits_below_a_common_edit_do_not_bring_back_what_it_replaced() -> None:
             issue = world.issue(tip)
             assert issue and (issue["title"], issue["priority"], issue["labels"]) == ("A", 0, ["c"])
             assert not world.lost(tip)
+
+
+def test_a_history_that_took_in_another_beginning_still_meets() -> None:
+    world = World()
+    root = world.commit({PATH: data(BASE)})
+    a, b = world.edit(root, later(2, title="A")), world.edit(root, later(3, priority=0))
+    joined = world.commit(world.trees[a], a, world.commit({PATH: data(BASE)}))
+    for tip in (world.meet(b, joined), world.meet(joined, b)):
+        issue = world.issue(tip)
+        assert issue and (issue["title"], issue["priority"]) == ("A", 0)

@@ -609,9 +609,14 @@ def test_two_attic_entries_of_one_loss_are_one() -> None:
     assert one[path] != other[path] and [*meet_files(None, one[path], other[path], path)] == [path]
 
 
-def test_two_attic_entries_of_one_name_are_both_kept() -> None:
-    path = f"{attic.FOLDER}{ID}_2025-01-02T00-00-00.000Z_title.yml"
-    assert set(meet_files(None, b"1\n", b"2\n", path).values()) == {b"1\n", b"2\n"}
+def test_two_attic_entries_of_one_name_are_both_kept_where_the_attic_shows_them() -> None:
+    stem = f"{attic.FOLDER}{ID}_2025-01-02T00-00-00.000Z_title"
+    assert meet_files(None, b"1\n", b"2\n", f"{stem}.yml") == {f"{stem}.yml": b"2\n", f"{stem}.1.yml": b"1\n"}
+    assert meet_files(None, b"1\n", b"2\n", f"{stem}.1.yml") == {f"{stem}.1.yml": b"2\n", f"{stem}.yml": b"1\n"}
+    ours, theirs = {f"{stem}.yml": b"1\n", f"{stem}.1.yml": b"3\n"}, {f"{stem}.yml": b"2\n"}
+    wanted = {f"{stem}.yml": b"2\n", f"{stem}.1.yml": b"3\n", f"{stem}.2.yml": b"1\n"}
+    assert merge.merge_trees({}, ours, theirs)[0] == wanted == merge.merge_trees({}, theirs, ours)[0]
+    assert len(meet_files(None, b"1", b"2", f"{attic.FOLDER}notes.txt")) == 2
 
 
 def test_an_attic_entry_that_one_side_took_away_and_the_other_changed_stays() -> None:

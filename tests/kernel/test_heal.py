@@ -282,6 +282,53 @@ def test_a_file_saved_from_an_editor_opened_before_a_sync_takes_nothing_back(clo
     assert (found["title"], found["priority"], found["description"]) == ("from b", 0, "one\n2")
 
 
+def test_a_late_save_takes_nothing_back_that_its_version_number_does_not_tell(clones: Clones) -> None:
+    """An edit by hand keeps the number: the copy in the editor is none of those that git has of that version."""
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    in_the_editor = a.file(x).read_text()
+    a.file(x).write_text(in_the_editor.replace("title: T", "title: T\nassignee: by hand"))
+    sync(a)
+    a.run("update", x, "--priority", "0")
+    sync(a)
+    a.file(x).write_text(in_the_editor.replace("title: T", "title: T\nassignee: late"))
+    sync(a)
+    settle(a, b)
+    assert {fields(b, x)["assignee"], attic(b, x).get("assignee")} == {"by hand", "late"}
+    assert fields(b, x)["priority"] == 0
+
+
+def test_a_late_save_of_a_version_that_was_never_committed_takes_nothing_back(clones: Clones) -> None:
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    a.run("update", x, "--title", "as it was in the editor")
+    in_the_editor = a.file(x).read_text()
+    a.run("update", x, "--notes", "meanwhile")
+    sync(a)
+    a.file(x).write_text(in_the_editor.replace("as it was in the editor", "late"))
+    done = a.run("sync")
+    assert done.code == 0 and "older version" in done.err
+    settle(a, b)
+    assert fields(b, x)["notes"] == "meanwhile"
+    assert {fields(b, x)["title"], attic(b, x)["title"]} == {"as it was in the editor", "late"}
+
+
+def test_a_branch_moved_after_a_real_tbds_commit_takes_nothing_back(clones: Clones) -> None:
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    b.run("update", x, "--title", "from b")
+    sync(b)
+    a.run("update", x, "--priority", "0")
+    git(worktree(a), "add", "-A")
+    git(worktree(a), "commit", "-qm", "by a real tbd")
+    a.git("fetch", "-q", "origin", "tbd-sync")
+    a.git("update-ref", "refs/heads/tbd-sync", "origin/tbd-sync")
+    both_edits(clones, x)
+
+
 # the remote
 
 

@@ -302,3 +302,49 @@ def test_without_a_network_the_outbox_is_saved_too_and_it_says_which(clones: tup
     sync(b)
     settle(a, b)
     assert fields(b, x)["title"] == "T"
+
+
+def test_an_outbox_is_an_edit_of_what_its_clone_had_and_not_of_what_it_had_only_fetched(
+    clones: tuple[Clone, Clone],
+) -> None:
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    a.run("update", x, "--title", "from a")
+    sync(a)
+    b.run("update", x, "--priority", "0")
+    b.git("fetch", "-q", "origin", "tbd-sync:refs/remotes/origin/tbd-sync")
+    b.run("save", "--outbox")
+    (a.path / ".tbd/workspaces").mkdir()
+    (b.path / ".tbd/workspaces/outbox").rename(a.path / ".tbd/workspaces/outbox")
+    assert a.json("sync")["importedFromOutbox"] == 1
+    assert (fields(a, x)["title"], fields(a, x)["priority"]) == ("from a", 0)
+
+
+def test_what_an_outbox_without_a_base_holds_gets_no_later_one(clones: tuple[Clone, Clone]) -> None:
+    a, b = clones
+    x = a.create("T")
+    a.git("update-ref", "-d", "refs/remotes/origin/tbd-sync")
+    a.run("save", "--outbox")
+    sync_without = ("sync", "--no-outbox")
+    a.run("update", x, "--title", "newer")
+    a.run(*sync_without)
+    a.create("another")
+    a.run("save", "--outbox")
+    assert not (a.path / ".tbd/workspaces/outbox/base.yml").exists()
+    settle(a, b)
+    assert fields(b, x)["title"] == "newer"
+
+
+def test_what_is_taken_in_from_an_outbox_without_a_base_is_out_when_sync_returns(clones: tuple[Clone, Clone]) -> None:
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    a.git("update-ref", "-d", "refs/remotes/origin/tbd-sync")
+    a.run("save", "--outbox")
+    file = a.file(x)
+    held = a.path / ".tbd/workspaces/outbox/issues" / file.name
+    assert held.exists()
+    file.unlink()
+    sync(a)
+    assert file.exists() and file.name in git(origin(a), "ls-tree", "-r", "--name-only", "tbd-sync")

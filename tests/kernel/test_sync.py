@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from conftest import Clone, Result, git
+from killing import stopping
 from tbdx.core import codec, lineage, merge
 from tbdx.errors import Git as GitError
 from tbdx.errors import NotPublished
@@ -695,6 +696,35 @@ def test_after_a_kill_the_next_sync_finishes_and_nothing_is_lost(clones: Clones)
 @pytest.mark.long
 def test_after_many_kills_the_next_sync_finishes_and_nothing_is_lost(clones: Clones) -> None:
     kill_syncs(clones, 40)
+
+
+@pytest.mark.parametrize("n", range(1, 19))
+def test_a_kill_while_files_are_written_loses_nothing_even_when_git_has_collected_its_garbage(
+    clones: Clones, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    b.run("update", x, "--title", "from b")
+    a.run("update", x, "--title", "from a")
+    sync(a)
+    apply, reached = verb._apply, [0]
+
+    def applying(*args: Any) -> None:
+        reached[0] = 1
+        apply(*args)
+
+    def wants(_: str) -> str:
+        reached[0] += reached[0] > 0
+        return "kill" if reached[0] == n + 1 else ""
+
+    monkeypatch.setattr(verb, "_apply", applying)
+    with stopping(wants) as stop:
+        verb.sync(b.kernel)
+    assert stop.dead
+    b.git("gc", "-q", "--prune=now")
+    settle(a, b)
+    assert (fields(a, x)["title"], attic(a, x).get("title")) == ("from a", "from b")
 
 
 def test_a_push_that_was_taken_although_it_seemed_to_fail_is_not_repeated(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from conftest import git as run_git
 from tbdx.errors import Git as GitError
 from tbdx.store import git, process
 from tbdx.store.git import Git
-from tbdx.store.objects import PACK_FROM, blob_id, words_of
+from tbdx.store.objects import PACK_FROM, words_of
 from tbdx.store.worktree import SCAFFOLD
 
 
@@ -48,21 +49,13 @@ def test_the_first_commit_is_the_same_bytes_everywhere(g: Git, tmp_path: Path, m
     assert g.content(one) == SCAFFOLD
 
 
-def test_blobs_are_stored_byte_for_byte(g: Git) -> None:
-    wanted = [b"", b"a\r\nb", b"\0\xff", b"x" * 100_000]
-    ids = g.hash_all(wanted)
-    assert ids == [blob_id(d, ids[0]) for d in wanted]
-    assert [g.blobs(ids)[i] for i in ids] == wanted
-    assert g.hash_all([]) == []
-
-
 @pytest.mark.parametrize("kind", ["sha1", "sha256"])
 def test_many_blobs_are_stored_in_one_pack(bare_git: Clone, tmp_path: Path, kind: str) -> None:
     from tbdx.store.layout import Repo
 
     if kind == "sha256":
-        made = run_git(tmp_path, "init", "-q", "--object-format=sha256", "other")
-        if made or not (tmp_path / "other/.git").is_dir():
+        made = subprocess.run(["git", "init", "-q", "--object-format=sha256", "other"], cwd=tmp_path, check=False)
+        if made.returncode:
             pytest.skip("this git has no sha256")
     dot = str((tmp_path / "other" if kind == "sha256" else bare_git.path) / ".git")
     g = Git(Repo(os.path.dirname(dot), dot, dot), os.environ)
@@ -71,57 +64,6 @@ def test_many_blobs_are_stored_in_one_pack(bare_git: Clone, tmp_path: Path, kind
     assert [g.blobs(ids)[i] for i in ids] == wanted and len(ids[0]) == (64 if kind == "sha256" else 40)
     assert len([*Path(dot, "objects/pack").glob("*.pack")]) == 1
     assert g.run("fsck", "--strict")[0] == 0
-
-
-def test_a_commit_changes_adds_and_removes_paths(g: Git) -> None:
-    one = commit(g, {"a": b"1", "d/b": b"2", "ü \n x": b"3"})
-    two = commit(g, {"a": b"9", "d/b": None, "c": b"4"}, one)
-    assert g.content(two) == {"a": b"9", "ü \n x": b"3", "c": b"4"}
-    found = g.differing(one, two)
-    assert {p: c.letter for p, c in found.items()} == {"a": "M", "d/b": "D", "c": "A"}
-    assert g.blobs([found["a"].old or "", found["a"].new or "", found["d/b"].old or ""]) == {
-        found["a"].old: b"1",
-        found["a"].new: b"9",
-        found["d/b"].old: b"2",
-    }
-    assert found["d/b"].new is None and found["c"].old is None
-    assert {p: c.new for p, c in g.differing(None, two).items()} == {p: blob for p, (_, blob) in g.tree(two).items()}
-    assert g.content(two, ["a", "nothing"]) == {"a": b"9"}
-    assert g.is_ancestor(one, two) and not g.is_ancestor(two, one)
-    assert g.count(two, one) == 1 and g.merge_base(one, two) == one
-    assert [t.split(" ", 1)[1] for t in g.titles(two, one)] == ["m"]
-
-
-def test_two_roots_have_no_base_in_common(g: Git) -> None:
-    assert g.merge_base(commit(g, {"a": b"1"}), commit(g, {"b": b"1"})) is None
-
-
-def test_a_branch_moves_only_from_where_it_was_thought_to_be(g: Git) -> None:
-    one, two = commit(g, {"a": b"1"}), commit(g, {"a": b"2"})
-    x, y = "refs/heads/x", "refs/tbdx/y"
-    g.move_refs({x: (one, None)})
-    for moves in ({x: (two, two)}, {x: (two, None)}, {y: (one, None), x: (two, two)}):
-        with pytest.raises(GitError) as e:
-            g.move_refs(moves)
-        assert e.value.reason == "moved"
-    assert g.refs(x, y) == {x: one}
-    g.move_refs({x: (two, one), y: (two, "")})
-    assert g.refs(x, "refs/tbdx/") == {x: two, y: two} and g.branch_tip("x") == two
-
-
-def test_what_is_not_there_is_none(g: Git) -> None:
-    assert g.commit_of("nothing") is None and g.commit_of("--all") is None
-    assert g.branch_tip("nothing") is None and g.remote_tip("origin", "x") is None
-    assert g.has_remote("origin") is False and g.worktree_git_dir() is None
-
-
-def test_a_missing_object_is_a_git_error(g: Git) -> None:
-    with pytest.raises(GitError, match="missing or damaged"):
-        g.blobs(["0" * 39 + "1"])
-
-
-def test_a_path_is_never_a_remote(g: Git, tmp_path: Path) -> None:
-    assert g.has_remote(str(tmp_path)) is False
 
 
 def test_an_unknown_branch_of_a_remote_is_none_and_an_unreachable_remote_an_error(g: Git, tmp_path: Path) -> None:

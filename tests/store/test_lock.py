@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tbdx.errors import Locked
+from killing import at, stopping
+from tbdx.errors import Disk, Locked
 from tbdx.store import lock as locks
 from tbdx.store.lock import Lock
 
@@ -216,3 +217,35 @@ def test_a_long_holder_shows_that_it_lives(path: str) -> None:
         lock.touched -= locks.TOUCH_S
         lock.touch()
         assert time.time() - os.stat(path).st_mtime < 60
+
+
+def test_a_disk_that_fails_while_it_is_taken_leaves_nothing_that_looks_held(path: str) -> None:
+    with stopping(at("lock.own", 1, "EIO")), pytest.raises(Disk), Lock(path):
+        pass
+    assert leftovers(path) == []
+    with stopping(at("lock.clear", 1, "EIO")), Lock(path):  # and one that fails when all is done fails nothing
+        pass
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_two_that_are_killed_one_after_the_other_leave_no_lock_that_nobody_can_break(path: str, n: int) -> None:
+    with stopping(at("lock.own", 1, "kill")), Lock(path):
+        pass
+    with stopping(at("lock.clear", n, "kill")), Lock(path):
+        pass
+    with Lock(path, wait_s=0.5):
+        pass
+
+
+def test_a_fresh_lock_that_was_taken_for_an_orphan_is_taken_again(path: str) -> None:
+    taken = []
+
+    def wants(name: str) -> str:
+        if name == "lock.own":
+            taken.append(name)
+            if len(taken) == 1:
+                os.rmdir(path)
+        return ""
+
+    with stopping(wants), Lock(path, wait_s=0.5):
+        assert len(taken) == 2 and os.path.isdir(f"{path}/owner")
