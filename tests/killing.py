@@ -53,7 +53,8 @@ class Stop:
 
 @contextmanager
 def stopping(wants: Callable[[str], str]) -> Iterator[Stop]:
-    """Run what follows with failpoints that stop it; a kill ends the block, and is no error."""
+    """Run what follows with failpoints that stop it; a kill ends the block, and is no error. Either way the process
+    that ran it counts as ended afterwards, with the locks that it still holds."""
     stop = Stop(wants)
     taken: list[str] = []
     enter = locks.Lock.__enter__
@@ -67,8 +68,9 @@ def stopping(wants: Callable[[str], str]) -> Iterator[Stop]:
     try:
         yield stop
     except Killed:
-        _dead.update(taken)
+        pass
     finally:
+        _dead.update(taken)
         failpoint.hook = before
         locks.Lock.__enter__ = enter  # type: ignore[method-assign]
 

@@ -55,8 +55,11 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         if self._is_ours():
             gone = f"{self.path}.released-{self.token}"
-            reach("lock.release")
-            os.rename(self.path, gone)
+            try:
+                reach("lock.release")
+                os.rename(self.path, gone)
+            except OSError as e:  # the end of this process releases it
+                raise Disk(f"cannot release the lock {self.path}: {e.strerror}", hint=files.hint_for(e))
             _remove(gone)
 
     def _is_ours(self) -> bool:
@@ -68,8 +71,11 @@ class Lock:
     def touch(self) -> None:
         """Show that the holder lives; call it from long loops."""
         if time.monotonic() - self.touched > TOUCH_S / 2:
-            reach("lock.touch")
-            os.utime(self.path)
+            try:
+                reach("lock.touch")
+                os.utime(self.path)
+            except OSError as e:
+                raise Disk(f"cannot touch the lock {self.path}: {e.strerror}", hint=files.hint_for(e))
             self.touched = time.monotonic()
 
     def _take(self) -> bool:
@@ -88,8 +94,12 @@ class Lock:
                 os.utime(prepared)
             reach("lock.take")
             os.mkdir(self.path)
-            reach("lock.own")
-            os.rename(prepared, f"{self.path}/owner")
+            try:
+                reach("lock.own")
+                os.rename(prepared, f"{self.path}/owner")
+            except BaseException:  # an empty lock would be waited for until it is old
+                _quietly(os.rmdir, self.path)
+                raise
         except FileExistsError:
             os.utime(prepared, (0, 0))  # one that waits: should it be killed, its record is no sign of an orphan
             return False
@@ -111,8 +121,8 @@ class Lock:
         if not is_dead(record) or ("boot" not in record and time.time() - taken_at <= STALE_S):
             return
         aside = f"{self.path}.stale-{_uuid4()}"
-        reach("lock.break")
         try:
+            reach("lock.break")
             os.rename(self.path, aside)
         except OSError:
             return
@@ -247,8 +257,8 @@ def _remove(folder: str) -> None:
 
 
 def _quietly(remove: Callable[[str], None], path: str) -> None:
-    reach("lock.clear")
     try:
+        reach("lock.clear")
         remove(path)
     except OSError:
         return

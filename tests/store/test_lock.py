@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tbdx.errors import Locked
+from tbdx.errors import Disk, Locked
+from tbdx.store import failpoint
 from tbdx.store import lock as locks
 from tbdx.store.lock import Lock
 
@@ -180,6 +181,21 @@ def test_the_record_of_a_waiter_that_was_killed_does_not_break_the_lock_of_an_ol
     with pytest.raises(Locked), Lock(path, wait_s=0.2):
         pass
     assert os.path.isdir(path)
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+def test_one_that_fails_between_the_election_and_its_record_leaves_no_lock(path: str, error: BaseException) -> None:
+    def fail(point: str) -> None:
+        if point == "lock.own":
+            raise error
+
+    failpoint.hook = fail
+    try:
+        with pytest.raises((Disk, KeyboardInterrupt)), Lock(path):
+            pass
+    finally:
+        failpoint.hook = None
+    assert leftovers(path) == []
 
 
 def test_an_interrupted_waiter_leaves_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
