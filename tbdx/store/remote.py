@@ -126,7 +126,7 @@ class Remote(Objects):
                 raise GitError(f"git pack-objects failed: {words_of(err)}")
             self.ask("index-pack", "--stdin", stdin=pack)
         finally:
-            files.remove_tree(peer)
+            files.discard(peer)
 
     def _fetch(self, remote: str, *wanted: str, whole: bool = False) -> tuple[int, str]:
         code, _, err = self._remote(

@@ -136,7 +136,7 @@ class Worktree(Objects):
             self.ask("worktree", "add", "--quiet", "--force", "--no-checkout", made, branch)
             own = os.fsdecode(files.read(f"{made}/.git", 4096)).removeprefix("gitdir: ").rstrip("\n")
             files.write(f"{own}/gitdir", os.fsencode(f"{place}\n"))
-            files.remove_tree(os.path.dirname(made))
+            files.discard(os.path.dirname(made))
         files.write(place, os.fsencode(f"gitdir: {own}\n"), scratch=self.repo.scratch)
 
     def _has_worktrees(self) -> bool:
