@@ -16,8 +16,6 @@ from tbdx.kernel.sync import Report, integrate
 from tbdx.store import config as settings
 from tbdx.store import entities, files
 
-OLD_S = 3600.0  # a temporary file of that age is nobody's any more
-
 
 def mend(k: Kernel) -> list[str]:
     """Put right what can be put right without losing anything; what was done, for people. Raises TbdxError."""
@@ -81,7 +79,7 @@ def _locks(k: Kernel) -> None:
 def _temporary(k: Kernel) -> None:
     for rel, odd in files.walk(k.repo.data):
         path = f"{k.repo.data}/{rel}"
-        if not odd and rel.endswith((".tmp", ".temp")) and k.now_ms() / 1000 - os.lstat(path).st_mtime > OLD_S:
+        if not odd and rel.endswith((".tmp", ".temp")) and k.now_ms() / 1000 - os.lstat(path).st_mtime > heal.OLD_S:
             _aside(k, path)
 
 
