@@ -114,12 +114,13 @@ class Lock:
         except FileNotFoundError:
             return
         record = read_record(f"{self.path}/owner") or read_record(f"{self.path}/owner/record")
-        if record is None:
+        if record is None and not is_blank(f"{self.path}/owner/record"):
             if not os.path.lexists(f"{self.path}/owner") and self._is_orphan(taken_at):
                 _quietly(os.rmdir, self.path)  # succeeds only while it is empty
             return
-        if not is_dead(record) or ("boot" not in record and time.time() - taken_at <= STALE_S):
+        if record and (not is_dead(record) or ("boot" not in record and time.time() - taken_at <= STALE_S)):
             return
+        record = record or {}
         aside = f"{self.path}.stale-{_uuid4()}"
         try:
             reach("lock.break")
@@ -142,7 +143,8 @@ class Lock:
                 made_at = os.stat(path).st_mtime
             except OSError:
                 continue
-            if abs(made_at - taken_at) < 1 and is_dead(read_record(f"{path}/record") or {}):
+            left = f"{path}/record"
+            if abs(made_at - taken_at) < 1 and (is_blank(left) or is_dead(read_record(left) or {})):
                 _remove(path)
                 return True
         return False
@@ -171,6 +173,15 @@ def read_record(path: str) -> dict[str, Any] | None:
     except (OSError, ValueError, TbdxError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def is_blank(path: str) -> bool:
+    """Whether a record is there without its content. It was written whole before its folder was moved in, so only a
+    power loss can have emptied it, and nobody holds by it any more."""
+    try:
+        return not files.read(path, 4096).strip(b"\0")
+    except (OSError, TbdxError):
+        return False
 
 
 def prepared_records(path: str) -> list[str]:

@@ -90,14 +90,16 @@ def test_what_killed_commands_left_in_the_scratch_folder_goes_with_a_sync_when_i
     assert sorted(p.name for p in scratch.iterdir()) == ["new", "new.tmp"]
 
 
-@pytest.mark.parametrize("what", ["pointer", "registration", "both"])
+@pytest.mark.parametrize("what", ["pointer", "registration", "both", "HEAD", "commondir"])
 def test_a_worktree_that_lost_its_tie_to_git_keeps_its_unsynced_edits(clones: Clones, what: str) -> None:
     x = apart(clones)
     a = clones[0]
-    if what != "registration":
+    if what in ("pointer", "both"):
         (worktree(a) / ".git").unlink()
-    if what != "pointer":
+    if what in ("registration", "both"):
         shutil.rmtree(a.path / ".git/worktrees")
+    if what in ("HEAD", "commondir"):  # emptied by a power loss
+        (a.path / ".git/worktrees/data-sync-worktree" / what).write_bytes(b"")
     assert fields(a, x)["priority"] == 0
     both_edits(clones, x)
     assert a.git("worktree", "list").count("data-sync-worktree") == 1

@@ -132,6 +132,20 @@ def test_a_holder_that_may_live_is_never_broken_however_old(path: str, record: d
     assert os.path.exists(f"{path}/owner/record")
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 150])
+def test_a_record_that_a_power_loss_emptied_is_nobodys(path: str, left: bytes) -> None:
+    hold(path)
+    Path(f"{path}/owner/record").write_bytes(left)
+    with Lock(path, wait_s=1):
+        pass
+    os.makedirs(path)  # and once more, between the election and the record
+    os.makedirs(f"{path}.owner-x")
+    Path(f"{path}.owner-x/record").write_bytes(left)
+    with Lock(path, wait_s=1):
+        pass
+    assert leftovers(path) == []
+
+
 def test_an_old_owner_file_of_tbd_is_understood(path: str) -> None:
     os.makedirs(path)
     Path(f"{path}/owner").write_text(json.dumps({"version": 1, "token": "t", "host": HOST, "pid": ended()}))
