@@ -198,12 +198,12 @@ def bare_git(tmp_path: Path, at: Callable[[Path], Clone]) -> Clone:
 _MADE: dict[str, Path] = {}
 
 
-def _alone(path: Path) -> Kernel:
+def alone(path: Path) -> Kernel:
     """A kernel with a clock and chance of its own, so that every test begins with the same ones."""
     return Kernel(str(path), os.environ, now_ms=Clock(), entropy=fixed_entropy(), say=lambda *_: None)
 
 
-def _copy(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactory, to: Path) -> None:
+def put_copy(name: str, make: Callable[[Path], None], factory: pytest.TempPathFactory, to: Path) -> None:
     """Put a copy of what `make` makes into a folder, its absolute paths turned to there."""
     if name not in _MADE:
         _MADE[name] = factory.mktemp(name)
@@ -215,10 +215,10 @@ def _copy(name: str, make: Callable[[Path], None], factory: pytest.TempPathFacto
 
 
 def _make_repo(root: Path) -> None:
-    setup.init(_alone(new_git(root / "a")), "test")
+    setup.init(alone(new_git(root / "a")), "test")
 
 
-def _make_clones(root: Path) -> None:
+def make_clones(root: Path) -> None:
     from tbdx.kernel.sync import sync
 
     origin = root / "origin.git"
@@ -226,18 +226,18 @@ def _make_clones(root: Path) -> None:
     git(origin, "symbolic-ref", "HEAD", "refs/heads/main")
     a = new_git(root / "a")
     git(a, "remote", "add", "origin", str(origin))
-    setup.init(_alone(a), "test")
+    setup.init(alone(a), "test")
     git(a, "add", ".tbd")
     git(a, "commit", "-qm", "tracker")
     git(a, "push", "-q", "origin", "main")
-    sync(_alone(a))
+    sync(alone(a))
     git(root, "clone", "-q", str(origin), "b")
 
 
 @pytest.fixture
 def repo(tmp_path: Path, at: Callable[[Path], Clone], tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A git repository with one commit and a tracker, prefix `test`."""
-    _copy("repo", _make_repo, tmp_path_factory, tmp_path)
+    put_copy("repo", _make_repo, tmp_path_factory, tmp_path)
     return at(tmp_path / "a")
 
 
@@ -246,5 +246,5 @@ def clones(
     tmp_path: Path, at: Callable[[Path], Clone], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Clone, Clone]:
     """Two clones of one bare remote, with a tracker made in the first and published."""
-    _copy("clones", _make_clones, tmp_path_factory, tmp_path)
+    put_copy("clones", make_clones, tmp_path_factory, tmp_path)
     return at(tmp_path / "a"), at(tmp_path / "b")

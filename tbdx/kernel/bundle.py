@@ -6,8 +6,8 @@ import os
 
 from tbdx.core import merge
 from tbdx.errors import Disk, TbdxError
-from tbdx.kernel import Kernel, heal
-from tbdx.kernel.sync import Report, commit_pending, integrate
+from tbdx.kernel import Kernel
+from tbdx.kernel.sync import Report, begin, integrate
 from tbdx.kernel.worktree import is_ours
 from tbdx.store import files
 
@@ -24,8 +24,7 @@ def create(k: Kernel, path: str) -> dict[str, Any]:
         raise Disk(f"cannot write {path}: {'a folder' if os.path.isdir(target) else 'its folder is not there'}")
     report = Report()
     with k.writing():
-        heal.worktree(k)
-        head = commit_pending(k, report)
+        head = begin(k, report)
         made = f"{k.repo.scratch}/bundle.{os.getpid()}"
         try:
             k.git.write_bundle(made, k.config.branch)
@@ -48,6 +47,6 @@ def apply(k: Kernel, path: str) -> Report:
         raise TbdxError(f"{path} holds no tracker", hint="tbdx bundle create writes one that does")
     report = Report()
     with k.writing():
-        heal.worktree(k)
+        begin(k, report)
         integrate(k, tip, report)
     return report

@@ -177,10 +177,12 @@ def take_attic(k: Kernel, copy: Copy) -> list[str]:
 def emptied(k: Kernel, copy: Copy, issues: Iterable[str], entries: Iterable[str]) -> None:
     """Remove the named files of a copy, its short ids, and the folders that are empty then. Others stay, and are said.
 
+    An outbox's note of its base goes last: while it is there, one that was half removed is known for what it is.
+
     Nothing is removed for being there: a folder that somebody named may hold more than a copy.
     """
     paths = [f"{copy.issues}/{x}.md" for x in issues] + [f"{copy.path}/attic/{name}" for name in entries]
-    for path in (*paths, entities.names_path(copy)):
+    for path in (*paths, entities.names_path(copy), f"{copy.path}/{BASE}"):
         if not os.path.isdir(path) or os.path.islink(path):
             files.remove(path, durable=False)
     for folder in (

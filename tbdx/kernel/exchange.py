@@ -113,6 +113,7 @@ def import_workspace(
             return answer
         taken = copies.take_attic(k, copy)
         if clear and whole:
+            k.names.save()  # the copy's short ids are here, too, before they are gone there
             copies.emptied(k, copy, theirs, taken)
             seen.forget()
             answer["cleared"] = True
@@ -195,8 +196,6 @@ def workspaces(k: Kernel) -> list[dict[str, Any]]:
 
 def delete_workspace(k: Kernel, name: str, force: bool = False, dry: bool = False) -> dict[str, Any]:
     """Delete a workspace with all that is in it; {name, deleted}. Raises NotFound, unless forced, Invalid, Disk."""
-    import shutil
-
     _, path = copies.place(k, name, None, False)
     with k.writing():
         if not os.path.isdir(path):
@@ -204,9 +203,6 @@ def delete_workspace(k: Kernel, name: str, force: bool = False, dry: bool = Fals
                 raise NotFound(f"Workspace not found: {name}", hint="tbdx workspace list shows those that are here")
             return {"name": name, "deleted": False}
         if not dry:
-            try:
-                shutil.rmtree(path)  # links below it are removed, not followed
-            except OSError as e:
-                raise Disk(f"cannot delete {path}: {e.strerror}", hint=files.hint_for(e))
+            files.remove_tree(path)
             Seen(k, path).forget()
     return {"name": name, "deleted": not dry}

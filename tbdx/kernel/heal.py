@@ -17,6 +17,7 @@ from tbdx.store import files
 from tbdx.store.objects import BACKUP, STANDS_ON
 
 STILL_S = 2.0  # a lock of git's in our own worktree that stays the same so long, while we hold tbd's, has no holder
+OLD_S = 3600.0  # a temporary file of that age is nobody's any more
 _UNDER_WAY = {
     "rebase-merge": "rebase",
     "rebase-apply": "rebase",
@@ -79,11 +80,11 @@ def _stand_on(k: Kernel, stands: str | None, tip: str | None, on: str | None) ->
         k.say("notice", f"the files of the worktree stand on {stands[:10]}, {branch} on {tip[:10]}: they are merged")
         note_intent(k, tip)
         backup(k, tip)
-    if on != branch:
-        k.say("notice", f"the worktree was on {on or 'no branch'}; it is on {branch} again")
-        git.put_worktree_on(branch)
-    git.set_worktree_index(stands)
     git.move_refs({f"refs/heads/{branch}": (stands, tip), STANDS_ON: (stands, "")})
+    git.set_worktree_index(stands)
+    if on != branch:  # the last: until then it is seen that the files are not those of the branch
+        git.put_worktree_on(branch)
+        k.say("notice", f"the worktree was on {on or 'no branch'}; it is on {branch} again")
 
 
 def _end_merge(k: Kernel, own: str) -> None:
@@ -118,6 +119,11 @@ def _without_markers(k: Kernel, path: str, blob: str) -> None:
             put(k, path, k.git.blobs([blob])[blob])
     except (FileNotFoundError, TbdxError):
         return
+
+
+def scratch(k: Kernel) -> None:
+    """Clear away what killed processes left where temporary files are made."""
+    files.sweep(k.repo.scratch, older_than_s=OLD_S)
 
 
 def stale_lock(k: Kernel, path: str) -> None:

@@ -21,8 +21,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OLD_S = 3600.0  # a temporary file of that age is nobody's any more
-
 
 def mend(k: Kernel) -> list[str]:
     """Put right what can be put right without losing anything; what was done, for people. Raises TbdxError."""
@@ -86,7 +84,7 @@ def _locks(k: Kernel) -> None:
 def _temporary(k: Kernel) -> None:
     for rel, odd in files.walk(k.repo.data):
         path = f"{k.repo.data}/{rel}"
-        if not odd and rel.endswith((".tmp", ".temp")) and k.now_ms() / 1000 - os.lstat(path).st_mtime > OLD_S:
+        if not odd and rel.endswith((".tmp", ".temp")) and k.now_ms() / 1000 - os.lstat(path).st_mtime > heal.OLD_S:
             _aside(k, path)
 
 

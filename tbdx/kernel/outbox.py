@@ -59,7 +59,8 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
     head = k.git.branch_tip(k.config.branch)
     mine = _own(k)
     if mine and not report.local_only:
-        more["importedFromOutbox"] = _empty_own(k, mine, report)
+        found = _empty_own(k, mine, report)
+        more |= {"importedFromOutbox": found} if found else {}
     harvested = _harvest(k, report)
     if harvested:
         more["harvested"] = harvested
@@ -69,7 +70,8 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
 
 
 def _own(k: Kernel) -> dict[str, bytes]:
-    """The files of the outbox in the working tree; what is no plain file there is stepped over."""
+    """The files of the outbox in the working tree, also of one that was half removed. What is no plain file there is
+    stepped over."""
     root = f"{k.repo.root}/{PLACE.rstrip('/')}"
     out = {}
     for rel, odd in files.walk(root):
@@ -78,7 +80,7 @@ def _own(k: Kernel) -> dict[str, bytes]:
                 out[rel] = files.read(files.inside(root, *rel.split("/")), MOST)
             except (FileNotFoundError, TbdxError):
                 continue
-    return out if any(rel.startswith("issues/") for rel in out) else {}
+    return out if "base.yml" in out or _issues(out) else {}
 
 
 def _empty_own(k: Kernel, held: Mapping[str, bytes], report: Report) -> int:
@@ -92,10 +94,7 @@ def _empty_own(k: Kernel, held: Mapping[str, bytes], report: Report) -> int:
         integrate(k, made[0], report)
         _, path = copies.place(k, None, None, True)
         if made[1]:
-            issues, entries = (
-                [rel.partition("/")[2] for rel in held if rel.startswith(x)] for x in ("issues/is-", "attic/")
-            )
-            files.remove(f"{path}/{copies.BASE}")
+            entries = [rel.removeprefix("attic/") for rel in held if rel.startswith("attic/")]
             copies.emptied(k, copies.opened(k, path), [rel[7:-3] for rel in _issues(held)], entries)
             copies.Seen(k, path).forget()
         else:
@@ -212,4 +211,4 @@ def _take_in(k: Kernel, held: Mapping[str, bytes], report: Report) -> None:
     except BadFile as e:
         k.say("warn", e.message)
     finally:
-        files.remove_tree(folder)
+        files.discard(folder)

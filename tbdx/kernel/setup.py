@@ -14,7 +14,7 @@ from tbdx.store import files, layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from typing import Any
 
 NO_PREFIX = """The --prefix option is required
@@ -58,21 +58,28 @@ def init(
         if not settings.is_ref_name(value):
             raise Invalid(f"Invalid {name} value: {value}")
     folder = f"{root}/.tbd"
-    if os.path.lexists(folder):
+    texts = {".gitignore": settings.GITIGNORE, "tbdx.yml": tbdx_yml()}
+    if os.path.lexists(folder) and not _is_unfinished(folder, texts):
         raise TbdxError("tbd is already initialized in this directory", hint="tbdx status tells what is here")
-    files.make_folder(folder)
-    files.write(f"{folder}/.gitignore", settings.GITIGNORE.encode())
-    files.write(f"{folder}/tbdx.yml", tbdx_yml().encode())
-    text = settings.new_config(prefix, branch, remote, k.now())
-    files.write(f"{folder}/config.yml", text.encode())
+    texts["config.yml"] = settings.new_config(prefix, branch, remote, k.now())  # the last: with it a folder counts
+    scratch = layout.Repo(*found).scratch
     try:
+        for needed in (folder, scratch):
+            files.make_folder(needed)
+        for name, text in texts.items():
+            files.write(f"{folder}/{name}", text.encode(), scratch=scratch)
         _begin(k)
     except TbdxError:
-        for name in ("config.yml", "tbdx.yml", ".gitignore"):  # a half-made repository would stop the next try
-            os.unlink(f"{folder}/{name}")
-        os.rmdir(folder)
+        for name in reversed(texts):  # a half-made repository would stop the next try
+            files.discard(f"{folder}/{name}")
+        files.remove_empty(folder)
         raise
     return {"initialized": True, "version": TBD_VERSION, "prefix": prefix}
+
+
+def _is_unfinished(folder: str, names: Collection[str]) -> bool:
+    """Whether nothing is in a folder but what an init that was stopped leaves there."""
+    return os.path.isdir(folder) and not os.path.islink(folder) and not {*os.listdir(folder)} - {*names}
 
 
 def _begin(k: Kernel) -> None:

@@ -103,11 +103,7 @@ def sync(k: Kernel, *, push: bool = True, pull: bool = True) -> Report:
     report = Report()
     git, config = k.git, k.config
     with k.writing():
-        heal.worktree(k)
-        head = commit_pending(k, report)
-        unfinished = heal.intent(k)
-        if unfinished:
-            head = integrate(k, unfinished, report)
+        head = begin(k, report)
     if not git.has_remote(config.remote):
         report.local_only = True
         if git.remotes():
@@ -191,6 +187,18 @@ def _kept(k: Kernel, report: Report, message: str, reason: str) -> Kept:
     unpushed = k.git.count(head, tip) if head and tip else 0
     hint = _KEPT.get(reason, "everything is committed here; sync again when the remote can be reached")
     return Kept(message, report, unpushed, reason=reason, hint=hint)
+
+
+def begin(k: Kernel, report: Report) -> str:
+    """Heal, commit what is pending, and finish what an earlier command began; the branch's tip. Called under the lock.
+
+    What follows may note an intent of its own: by then none is left.
+    """
+    heal.worktree(k)
+    heal.scratch(k)
+    head = commit_pending(k, report)
+    unfinished = heal.intent(k)
+    return integrate(k, unfinished, report) if unfinished else head
 
 
 def commit_pending(k: Kernel, report: Report) -> str:

@@ -130,7 +130,7 @@ def populate(k: Kernel, commit: str) -> None:
             k.say("notice", f"what was in {place} is kept in {aside}")
         files.move(f"{made}/.tbd", place)
     finally:
-        files.remove_tree(made)
+        files.discard(made)
     k.forget_names()
     k.git.set_worktree_index(commit)
 

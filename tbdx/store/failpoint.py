@@ -21,16 +21,18 @@ def reach(name: str) -> None:
 
 
 def arm(text: str) -> None:
-    """Do what TBDX_FAILPOINT says. Raises ValueError."""
+    """Do what TBDX_FAILPOINT says. Raises Usage."""
     import errno
     import os
     import signal
+
+    from tbdx.errors import Usage
 
     global hook
     where, _, what = text.rpartition("=")
     name, _, nth = where.partition(":")
     if what not in ("kill", "EIO", "ENOSPC") or not name or not (nth or "1").isdigit():
-        raise ValueError(f"TBDX_FAILPOINT is name[:n]=kill|EIO|ENOSPC, not {text!r}")
+        raise Usage(f"TBDX_FAILPOINT is name[:n]=kill|EIO|ENOSPC, not {text!r}")
     left = int(nth or 1)
 
     def stop(reached: str) -> None:

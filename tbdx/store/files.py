@@ -145,11 +145,15 @@ def remove_empty(folder: str) -> bool:
 
 
 def remove_tree(folder: str) -> None:
-    """Delete a scratch folder with all that is in it, as far as that can be."""
+    """Delete a folder with all that is in it; links there are removed, not followed. Raises Disk."""
     import shutil
 
-    reach("folder.remove")
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        reach("folder.remove")
+        shutil.rmtree(folder)
+        sync_folder(os.path.dirname(folder))
+    except OSError as e:
+        raise Disk(f"cannot delete {folder}: {e.strerror}", hint=hint_for(e))
 
 
 def move(old: str, new: str) -> None:
@@ -189,13 +193,30 @@ def flush(path: str) -> None:
 
 
 def discard(path: str, *, older_than_s: float = 0) -> None:
-    """Delete a temporary file, if it is there and can be."""
+    """Delete a temporary file, or a folder with all that is in it, if it is there and can be."""
     try:
-        if not older_than_s or time.time() - os.lstat(path).st_mtime > older_than_s:
-            reach("file.discard")
+        status = os.lstat(path)
+        if older_than_s and time.time() - status.st_mtime <= older_than_s:
+            return
+        reach("file.discard")
+        if stat.S_ISDIR(status.st_mode):
+            import shutil
+
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             os.unlink(path)
     except OSError:
         return
+
+
+def sweep(folder: str, *, older_than_s: float) -> None:
+    """Discard what killed processes left in a scratch folder: whatever nobody has touched for so long."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        discard(f"{folder}/{name}", older_than_s=older_than_s)
 
 
 def sync_folder(path: str) -> None:

@@ -57,8 +57,11 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         if self._is_ours():
             gone = f"{self.path}.released-{self.token}"
-            reach("lock.release")
-            os.rename(self.path, gone)
+            try:
+                reach("lock.release")
+                os.rename(self.path, gone)
+            except OSError as e:  # the end of this process releases it
+                raise Disk(f"cannot release the lock {self.path}: {e.strerror}", hint=files.hint_for(e))
             _remove(gone)
 
     def _is_ours(self) -> bool:
@@ -70,8 +73,11 @@ class Lock:
     def touch(self) -> None:
         """Show that the holder lives; call it from long loops."""
         if time.monotonic() - self.touched > TOUCH_S / 2:
-            reach("lock.touch")
-            os.utime(self.path)
+            try:
+                reach("lock.touch")
+                os.utime(self.path)
+            except OSError as e:
+                raise Disk(f"cannot touch the lock {self.path}: {e.strerror}", hint=files.hint_for(e))
             self.touched = time.monotonic()
 
     def _take(self) -> bool:
@@ -93,8 +99,8 @@ class Lock:
             try:
                 reach("lock.own")
                 os.rename(prepared, f"{self.path}/owner")
-            except OSError as e:
-                if e.errno in _TAKEN_AWAY:
+            except BaseException as e:
+                if isinstance(e, OSError) and e.errno in _TAKEN_AWAY:
                     return False
                 _quietly(os.rmdir, self.path)  # without a record nobody could tell that it is not held
                 raise
@@ -112,18 +118,19 @@ class Lock:
         except FileNotFoundError:
             return
         record = read_record(f"{self.path}/owner") or read_record(f"{self.path}/owner/record")
-        if record is None:
+        if record is None and not is_blank(f"{self.path}/owner/record"):
             left = None if os.path.lexists(f"{self.path}/owner") else self._left_behind(taken_at)
             if left is not None:
                 _quietly(os.rmdir, self.path)  # succeeds only while it is empty
                 if left:
                     _remove(left)  # last: it is all that tells of an orphan
             return
-        if not is_dead(record) or ("boot" not in record and time.time() - taken_at <= STALE_S):
+        if record and (not is_dead(record) or ("boot" not in record and time.time() - taken_at <= STALE_S)):
             return
+        record = record or {}
         aside = f"{self.path}.stale-{_uuid4()}"
-        reach("lock.break")
         try:
+            reach("lock.break")
             os.rename(self.path, aside)
         except OSError:
             return
@@ -143,7 +150,8 @@ class Lock:
                 made_at = os.stat(path).st_mtime
             except OSError:
                 continue
-            if abs(made_at - taken_at) < 1 and is_dead(read_record(f"{path}/record") or {}):
+            left = f"{path}/record"
+            if abs(made_at - taken_at) < 1 and (is_blank(left) or is_dead(read_record(left) or {})):
                 return path
         return None
 
@@ -171,6 +179,15 @@ def read_record(path: str) -> dict[str, Any] | None:
     except (OSError, ValueError, TbdxError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def is_blank(path: str) -> bool:
+    """Whether a record is there without its content. It was written whole before its folder was moved in, so only a
+    power loss can have emptied it, and nobody holds by it any more."""
+    try:
+        return not files.read(path, 4096).strip(b"\0")
+    except (OSError, TbdxError):
+        return False
 
 
 def prepared_records(path: str) -> list[str]:

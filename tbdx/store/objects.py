@@ -45,8 +45,8 @@ _SETTINGS = [part for setting in _QUIET for part in ("-c", setting)]
 # objects and refs are flushed: the second for gits from 2.36 on, which call the first one old on stderr
 _FLUSHED = ["-c", "core.fsyncObjectFiles=true", "-c", "core.fsync=objects,derived-metadata,reference"]
 _LIGHT = ["-c", "pack.window=0"]  # looking for deltas among issues costs more than it saves
-_STORES = {"hash-object", "write-tree", "commit-tree", "update-ref", "fetch", "index-pack", "bundle"}
-_CHANGES = _STORES | {"push", "worktree", "read-tree", "update-index", "symbolic-ref", "init"}
+_STORES = {"hash-object", "write-tree", "commit-tree", "update-ref", "fetch", "push", "index-pack", "bundle"}
+_CHANGES = _STORES | {"worktree", "read-tree", "update-index", "symbolic-ref", "init", "config"}
 
 
 class Change:

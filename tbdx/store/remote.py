@@ -98,10 +98,11 @@ class Remote(Objects):
             raise GitError(f"git init failed: {words_of(err)}")
         config = files.read(f"{aside}/config").decode()
         text = f"[include]\n\tpath = ../../config\n{config}"
-        files.write(f"{aside}/config", os.fsencode(text), durable=False)
+        files.write(f"{aside}/config", os.fsencode(text))
+        files.flush(f"{aside}/HEAD")
         files.make_folder(f"{aside}/objects/info")
-        if not alone:
-            files.write(f"{aside}/objects/info/alternates", b"../../../objects\n", durable=False)
+        if not alone:  # the last: by it a later command knows that all is there
+            files.write(f"{aside}/objects/info/alternates", b"../../../objects\n")
 
     def fetch_again(self, remote: str, branch: str) -> None:
         """Bring all of the branch once more, although git believes to have it. Raises GitError."""
@@ -124,7 +125,7 @@ class Remote(Objects):
                 raise GitError(f"git pack-objects failed: {words_of(err)}")
             self.ask("index-pack", "--stdin", stdin=pack)
         finally:
-            files.remove_tree(peer)
+            files.discard(peer)
 
     def _fetch(self, remote: str, *wanted: str, whole: bool = False) -> tuple[int, str]:
         code, _, err = self._remote(
@@ -150,8 +151,8 @@ class Remote(Objects):
         path = f"{self.repo.own}/fetch"
         if not os.path.exists(f"{path}/commondir"):
             files.make_folder(path)
-            files.write(f"{path}/HEAD", b"ref: refs/heads/none\n", durable=False)
-            files.write(f"{path}/commondir", b"../..\n", durable=False)
+            files.write(f"{path}/HEAD", b"ref: refs/heads/none\n")
+            files.write(f"{path}/commondir", b"../..\n")
         return path
 
     def fetch_missing(self, remote: str, commit: str) -> None:

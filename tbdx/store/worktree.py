@@ -119,6 +119,7 @@ class Worktree(Objects):
                 hint=f"git -C {taken} switch another branch first",
             )
         self.ask("worktree", "add", "--quiet", "--force", "--no-checkout", self.repo.worktree, branch)
+        self._flush_tie()
 
     def tie_worktree(self, branch: str) -> None:
         """Make a folder that is there already the hidden worktree: an old registration serves, else a new one.
@@ -132,9 +133,23 @@ class Worktree(Objects):
             files.make_folder(os.path.dirname(made))
             self.ask("worktree", "add", "--quiet", "--force", "--no-checkout", made, branch)
             own = os.fsdecode(files.read(f"{made}/.git", 4096)).removeprefix("gitdir: ").rstrip("\n")
-            files.remove_tree(os.path.dirname(made))
+            files.discard(os.path.dirname(made))
+        self._refill(own, branch)
         files.write(f"{own}/gitdir", os.fsencode(f"{place}\n"), scratch=self.repo.scratch)
         files.write(place, os.fsencode(f"gitdir: {own}\n"), scratch=self.repo.scratch)
+        self._flush_tie()
+
+    def _refill(self, own: str, branch: str) -> None:
+        """What git does not flush, and a power loss may have emptied."""
+        for name, text in (("HEAD", f"ref: refs/heads/{branch}\n"), ("commondir", "../..\n")):
+            if _is_blank(f"{own}/{name}"):
+                files.write(f"{own}/{name}", text.encode())
+
+    def _flush_tie(self) -> None:
+        """Make last what git wrote to tie the worktree to the repository."""
+        own = self.worktree_git_dir()
+        for path in (f"{self.repo.worktree}/.git", f"{own}/HEAD", f"{own}/commondir", f"{own}/gitdir"):
+            files.flush(path)
 
     def _registration(self) -> str | None:
         """The git folder of a worktree of this repository that is called like the hidden one."""
@@ -160,7 +175,8 @@ class Worktree(Objects):
             is_ours = os.path.samefile(os.path.dirname(os.path.dirname(path)), self.repo.common)
         except OSError:
             return None
-        return path if pointer.startswith("gitdir: ") and is_ours and os.path.isdir(path) else None
+        whole = is_ours and not _is_blank(f"{path}/HEAD") and not _is_blank(f"{path}/commondir")
+        return path if pointer.startswith("gitdir: ") and whole else None
 
     def worktree_branch(self) -> str | None:
         """The branch that the hidden worktree's HEAD names, None when it is detached."""
@@ -174,7 +190,9 @@ class Worktree(Objects):
 
     def put_worktree_on(self, branch: str) -> None:
         """Let the hidden worktree's HEAD name the branch; no file is touched."""
-        self.ask("symbolic-ref", "-m", "tbdx", "HEAD", f"refs/heads/{branch}", git_dir=self.worktree_git_dir())
+        own = self.worktree_git_dir()
+        self.ask("symbolic-ref", "-m", "tbdx", "HEAD", f"refs/heads/{branch}", git_dir=own)
+        files.flush(f"{own}/HEAD")
 
     def worktree_tree(self) -> str | None:
         """The tree that the hidden worktree's index holds; None when it holds none."""
@@ -197,8 +215,17 @@ class Worktree(Objects):
         if self._index is None or self._index[0] != commit:
             self._keep_index(commit, self._private_index(commit))
         assert self._index
+        files.flush(self._index[1])
         files.replace(self._index[1], f"{own}/index")
         self._index = None
+
+
+def _is_blank(path: str) -> bool:
+    """Whether a small file is not there, or has nothing in it."""
+    try:
+        return not files.read(path, 4096).strip(b"\0\n")
+    except (OSError, TbdxError):
+        return True
 
 
 def identity(name: str, email: str, date: str | None = None) -> dict[str, str]:

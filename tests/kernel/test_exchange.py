@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from conftest import Clone, new_git
+from killing import at as at_point
+from killing import stopping
 from tbdx.core import codec
 from tbdx.errors import NotFound
 from tbdx.kernel import attic, exchange, setup, work
@@ -268,3 +270,16 @@ def test_the_outbox_takes_all_where_there_is_no_remote_state(repo: Clone) -> Non
     assert exchange.save(repo.kernel, outbox=True)["saved"] == 1
     assert exchange.import_workspace(repo.kernel, outbox=True, clear=True)["source"] == "outbox"
     assert not workspace(repo, "outbox").exists()
+
+
+def test_an_import_that_is_stopped_while_it_clears_the_copy_has_kept_its_short_ids(
+    repo: Clone, tmp_path: Path, at: Callable[[Path], Clone]
+) -> None:
+    other = at(new_git(tmp_path / "other"))
+    setup.init(other.kernel, "test")
+    shown = other.create("T")
+    other.run("save", "--dir", "../copy")
+    with stopping(at_point("folder.remove", 1, "kill")) as stop:
+        repo.run("import", "--dir", "../copy", "--clear-on-success")
+    assert stop.dead and not list((tmp_path / "copy").rglob("*.md"))
+    assert repo.json("show", shown)["title"] == "T"

@@ -10,6 +10,8 @@ import pytest
 
 from conftest import Clone, git, new_git
 from damage import kept, one_error, snapshot
+from killing import at as at_point
+from killing import stopping
 from tbdx.core import codec
 from tbdx.core.entity import FIELDS, OLD_KEYS
 from tbdx.errors import Git, TbdxError
@@ -337,6 +339,16 @@ def test_init_with_a_remote_out_of_reach_makes_nothing_and_works_later(bare_git:
     bare(tmp_path)
     assert bare_git.run("init", "--prefix", "test").code == 0
     assert git(tmp_path / "origin.git", "rev-parse", "tbd-sync").strip() == FIRST
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("how", ["kill", "ENOSPC"])
+def test_an_init_that_was_stopped_can_be_given_again(bare_git: Clone, n: int, how: str) -> None:
+    with stopping(at_point("file.write", n, how)) as stop:
+        bare_git.run("init", "--prefix", "test")
+    assert stop.reached.count("file.write") == n
+    assert bare_git.run("init", "--prefix", "test").code == 0 and bare_git.json("list") == []
+    assert bare_git.run("init", "--prefix", "again").code == 1
 
 
 def test_init_goes_on_from_what_was_last_fetched_when_the_remote_is_out_of_reach(

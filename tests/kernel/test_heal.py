@@ -13,6 +13,8 @@ import pytest
 
 from conftest import Clone, git
 from kernel.test_sync import Clones, another, attic, fields, origin, settle, sync, tip
+from killing import at as at_point
+from killing import stopping
 from tbdx.core import merge
 from tbdx.store.objects import BACKUP, STANDS_ON
 
@@ -50,14 +52,54 @@ def both_edits(clones: Clones, x: str) -> None:
 # the worktree
 
 
-@pytest.mark.parametrize("what", ["pointer", "registration", "both"])
+def test_a_kill_while_a_worktree_is_put_back_on_its_branch_takes_nothing_back(clones: Clones) -> None:
+    a, _ = clones
+    x = apart(clones)
+    a.run("update", x, "--title", "from a")
+    sync(a)
+    git(worktree(a), "checkout", "-q", "--detach", "HEAD~1")
+    with stopping(at_point("git.update-ref", 2, "kill")) as stop:
+        a.run("doctor", "--fix")
+    assert stop.dead
+    settle(*clones)
+    assert attic(a, x)["title"] == "from b"
+
+
+def test_a_bundle_that_is_applied_where_files_and_branch_were_apart_takes_nothing_back(clones: Clones) -> None:
+    a, b = clones
+    first = tip(a)
+    x = a.create("only here")
+    a.git("remote", "rename", "origin", "away")  # so that no remote gives it back
+    sync(a)
+    git(worktree(a), "checkout", "-q", "--detach", first)
+    b.create("from b")
+    b.run("bundle", "create", "../b.bundle")
+    assert a.run("bundle", "apply", "../b.bundle").code == 0
+    assert titles(a) == {"only here", "from b"} and fields(a, x)
+
+
+def test_what_killed_commands_left_in_the_scratch_folder_goes_with_a_sync_when_it_is_old(clones: Clones) -> None:
+    a, _ = clones
+    scratch = Path(a.kernel.repo.scratch)
+    for name in ("old.tmp", "new.tmp", "old/deep/x", "new/x"):
+        (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+        (scratch / name).write_text("half")
+    for name in ("old.tmp", "old"):
+        os.utime(scratch / name, (1, 1))
+    sync(a)
+    assert sorted(p.name for p in scratch.iterdir()) == ["new", "new.tmp"]
+
+
+@pytest.mark.parametrize("what", ["pointer", "registration", "both", "HEAD", "commondir"])
 def test_a_worktree_that_lost_its_tie_to_git_keeps_its_unsynced_edits(clones: Clones, what: str) -> None:
     x = apart(clones)
     a = clones[0]
-    if what != "registration":
+    if what in ("pointer", "both"):
         (worktree(a) / ".git").unlink()
-    if what != "pointer":
+    if what in ("registration", "both"):
         shutil.rmtree(a.path / ".git/worktrees")
+    if what in ("HEAD", "commondir"):  # emptied by a power loss
+        (a.path / ".git/worktrees/data-sync-worktree" / what).write_bytes(b"")
     assert fields(a, x)["priority"] == 0
     both_edits(clones, x)
     assert a.git("worktree", "list").count("data-sync-worktree") == 1

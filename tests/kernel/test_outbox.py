@@ -12,6 +12,8 @@ import pytest
 
 from conftest import Clone, git
 from kernel.test_sync import another, attic, fields, origin, settle, sync
+from killing import at as at_point
+from killing import stopping
 from tbdx.kernel import outbox
 
 
@@ -35,6 +37,19 @@ def test_a_refused_push_saves_to_the_outbox_and_the_next_sync_takes_it_in(clones
     assert done.code == 0 and not outbox.exists()
     b.run("sync")
     assert b.json("show", shown)["title"] == "Held back"
+
+
+def test_an_outbox_that_was_half_removed_is_removed_by_the_next_sync(clones: tuple[Clone, Clone]) -> None:
+    a, _ = clones
+    hook = refuse_pushes(a.path.parent / "origin.git")
+    a.create("Held back")
+    assert a.run("sync").code == 6
+    hook.unlink()
+    with stopping(at_point("file.remove", 4, "kill")) as stop:
+        a.run("sync")
+    left = {p.name for p in (a.path / ".tbd/workspaces/outbox").rglob("*") if p.is_file()}
+    assert stop.dead and left == {"base.yml"}
+    assert "importedFromOutbox" not in a.json("sync") and not (a.path / ".tbd/workspaces/outbox").exists()
 
 
 def test_no_auto_save_leaves_no_outbox(clones: tuple[Clone, Clone]) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from killing import at, stopping
 from tbdx.errors import Disk, Locked
+from tbdx.store import failpoint
 from tbdx.store import lock as locks
 from tbdx.store.lock import Lock
 
@@ -132,6 +133,20 @@ def test_a_holder_that_may_live_is_never_broken_however_old(path: str, record: d
     assert os.path.exists(f"{path}/owner/record")
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 150])
+def test_a_record_that_a_power_loss_emptied_is_nobodys(path: str, left: bytes) -> None:
+    hold(path)
+    Path(f"{path}/owner/record").write_bytes(left)
+    with Lock(path, wait_s=1):
+        pass
+    os.makedirs(path)  # and once more, between the election and the record
+    os.makedirs(f"{path}.owner-x")
+    Path(f"{path}.owner-x/record").write_bytes(left)
+    with Lock(path, wait_s=1):
+        pass
+    assert leftovers(path) == []
+
+
 def test_an_old_owner_file_of_tbd_is_understood(path: str) -> None:
     os.makedirs(path)
     Path(f"{path}/owner").write_text(json.dumps({"version": 1, "token": "t", "host": HOST, "pid": ended()}))
@@ -181,6 +196,21 @@ def test_the_record_of_a_waiter_that_was_killed_does_not_break_the_lock_of_an_ol
     with pytest.raises(Locked), Lock(path, wait_s=0.2):
         pass
     assert os.path.isdir(path)
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+def test_one_that_fails_between_the_election_and_its_record_leaves_no_lock(path: str, error: BaseException) -> None:
+    def fail(point: str) -> None:
+        if point == "lock.own":
+            raise error
+
+    failpoint.hook = fail
+    try:
+        with pytest.raises((Disk, KeyboardInterrupt)), Lock(path):
+            pass
+    finally:
+        failpoint.hook = None
+    assert leftovers(path) == []
 
 
 def test_an_interrupted_waiter_leaves_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:

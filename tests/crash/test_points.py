@@ -1,0 +1,122 @@
+"""A stop at any failpoint, by a kill or by an error of the disk, costs nothing that was acknowledged."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from conftest import Clone
+from crash.test_registry import named_points
+from crash.world import LIMIT_S, SCENARIOS, Clones, Scenario, World
+from kernel.test_sync import settle
+from killing import at, stopping
+
+Record = Callable[[str, object], None]
+WAYS = ("kill", "EIO", "ENOSPC")
+UNREACHED = {"lock.touch", "git.config"}  # half a minute after the lock was taken; setting the merge driver up
+each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
+
+
+def points(world: World) -> dict[str, int]:
+    """How often the command comes to each failpoint."""
+    world.restore()
+    with stopping(lambda _: "") as stop:
+        world.command()
+    return Counter(stop.reached)
+
+
+def stopped(world: World, name: str, n: int, how: str, *, whole: bool = True) -> float:
+    """Stop the command at the n-th time of a point, and check; the seconds that the next command took."""
+    world.restore()
+    done = None
+    with stopping(at(name, n, how)) as stop:
+        done = world.command()
+    assert name in stop.reached
+    return world.check(None if stop.dead else done, whole=whole)
+
+
+@each_scenario
+def test_a_kill_at_every_other_point(clones: Clones, scenario: Scenario) -> None:
+    """The first time, or the last; after one of them the syncs, too."""
+    world, turn = World(clones, scenario), SCENARIOS.index(scenario)
+    chosen = [*points(world).items()][turn % 2 :: 2]
+    for i, (name, count) in enumerate(chosen):
+        stopped(world, name, count if i % 2 else 1, "kill", whole=i == turn % len(chosen))
+
+
+@pytest.mark.long
+@each_scenario
+def test_a_stop_at_each_point_each_time(clones: Clones, scenario: Scenario, record_property: Record) -> None:
+    world = World(clones, scenario)
+    found = [(name, n) for name, count in points(world).items() for n in range(1, count + 1)]
+    bad, took = list[str](), list[float]()
+    for name, n, how in ((name, n, how) for name, n in found for how in WAYS):
+        try:
+            took.append(stopped(world, name, n, how))
+        except AssertionError as e:
+            bad.append(f"{name}:{n}={how}: {e}")
+    record(record_property, f"failpoints, {scenario.name}", len(found) * len(WAYS), bad, took)
+    assert not bad, "\n".join(bad)
+
+
+def record(record_property: Record, what: str, tried: int, bad: list[str], took: list[float]) -> None:
+    """Figures for `run.py`."""
+    row = {"what": what, "tried": tried, "survived": tried - len(bad), "ms": [t * 1000 for t in took]}
+    record_property("figures", json.dumps(row))
+
+
+@pytest.mark.long
+def test_every_point_is_reached_by_some_scenario(clones: Clones) -> None:
+    reached = {name for scenario in SCENARIOS for name in points(World(clones, scenario))}
+    assert named_points() - reached == UNREACHED
+
+
+# the real command line
+
+
+def tbdx(clone: Clone, *argv: str, point: str = "") -> subprocess.CompletedProcess[str]:
+    env = os.environ | ({"TBDX_FAILPOINT": point} if point else {})
+    line = [sys.executable, "-m", "tbdx", *argv]
+    return subprocess.run(line, cwd=clone.path, env=env, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["lock.own", "file.torn:3", "file.link", "file.replace:3", "git.update-index", "git.update-ref", "git.push"],
+)
+def test_a_real_kill_costs_nothing(clones: Clones, point: str) -> None:
+    a, b = clones
+    kept = a.create("acknowledged")
+    argv = ("sync",) if point.startswith("git.") else ("create", "made")
+    done = tbdx(a, *argv, point=f"{point}=kill")
+    assert done.returncode == -signal.SIGKILL and done.stderr == ""
+    began = time.monotonic()
+    done = tbdx(a, "update", kept, "--notes", "still here")
+    assert done.returncode == 0 and time.monotonic() - began < LIMIT_S, done
+    assert {"acknowledged"} <= {row["title"] for row in a.json("list")} <= {"acknowledged", "made"}
+    settle(a, b)
+    assert b.json("show", kept)["notes"] == "still here"
+
+
+def test_a_real_error_of_the_disk_is_told(clones: Clones) -> None:
+    done = tbdx(clones[0], "create", "made", "--json", point="file.flush=ENOSPC")
+    said = json.loads(done.stderr)
+    assert done.returncode == 1 and said["code"] == "disk" and "free some space" in said["hint"]
+    assert clones[0].json("list") == []
+
+
+@pytest.mark.parametrize("value", ["file.link", "file.link=no", "=kill", "file.link:x=EIO", ""])
+def test_a_wrong_failpoint_is_a_usage_error(clones: Clones, value: str) -> None:
+    env = os.environ | {"TBDX_FAILPOINT": value}
+    line = [sys.executable, "-m", "tbdx", "list", "--json"]
+    done = subprocess.run(line, cwd=clones[0].path, env=env, capture_output=True, text=True, timeout=60)
+    said = json.loads(done.stderr)
+    assert done.returncode == 2 and said["code"] == "usage" and "name[:n]=kill|EIO|ENOSPC" in said["error"]
