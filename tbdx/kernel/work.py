@@ -84,7 +84,11 @@ def create(k: Kernel, title: str | None, o: Mapping[str, Any], *, dry: bool = Fa
         if fields["status"] == "closed":
             fields |= {"closed_at": now, "close_reason": None}
         k.check_keys({}, fields)
-        validate(fields | {"id": "is-" + "0" * 26})
+        fields["id"] = "is-" + "0" * 26  # until it is known
+        validate(fields, over={})
+        for blocker in waits_for:
+            found = k.read(blocker)[0]
+            validate(found | {"dependencies": [*found["dependencies"], blocks(fields["id"])]}, over=found)
         if dry:
             return {}
         fields["id"] = write_new(k, fields)

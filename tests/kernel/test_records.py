@@ -141,6 +141,15 @@ def test_below_f08_new_keys_are_refused_by_name(repo: Clone) -> None:
     assert done.code == 1 and "delegate needs format f08" in done.err
 
 
+def test_below_f08_a_new_key_that_is_there_already_does_not_stop_a_put(repo: Clone) -> None:
+    x = repo.create("X", "--delegate", "bot")
+    config = repo.path / ".tbd/config.yml"
+    config.write_text(config.read_text().replace("tbd_format: f08", "tbd_format: f04"))
+    assert wk(repo, "put", stdin=wk(repo, "get", x).out.replace("title: X", "title: Y")).code == 0
+    found = repo.json("show", x)
+    assert (found["title"], found["delegate"], found["version"]) == ("Y", "bot", 2)
+
+
 def test_a_query_prints_one_object_per_line_or_rows(repo: Clone) -> None:
     a, b = repo.create("a", "-p", "0", "-l", "x"), repo.create("b")
     done = wk(repo, "query", "priority < 2 and labels = x or title ~ 'b'", "--json")
