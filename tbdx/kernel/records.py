@@ -8,7 +8,7 @@ from tbdx.core.ids import is_internal
 from tbdx.core.query import compile_query
 from tbdx.errors import BadFile, Invalid, Nothing, Stale
 from tbdx.kernel import Kernel, validate
-from tbdx.kernel.work import write_new
+from tbdx.kernel.work import new_id, write_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def _make(k: Kernel, given: Entity, wanted: int | None, *, dry: bool) -> dict[st
         k.check_keys({}, entity)
         _check(entity, {})
         if not dry:
-            entity["id"] = write_new(k, entity)
-            k.give_short(entity["id"])
+            entity["id"] = new_id(k)
+            write_new(k, entity)
         return _answer(k, entity, created=True)
 
 

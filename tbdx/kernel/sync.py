@@ -318,6 +318,7 @@ def _apply(
 ) -> None:
     """Write the worktree's files, each only if it still is what the branch says it was. Raises _Moved."""
     chosen = [p for p in new if is_ours(p, PLAIN) and p not in withheld]
+    chosen.sort(key=lambda path: path != merge.NAMES)  # a short id comes before its issue
     for path in chosen:
         _check_unmoved(k, path, was[path], new[path], like)
     for n, path in enumerate(chosen, 1):
