@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BUDGET_S = 60.0  # how long a sync goes on trying when others publish at the same moment,
 TRIES = 20  # and how often at least
+_TRIES = 5  # at one merge, when files change meanwhile
 UNSHOWN = 5  # so many pushes that a remote takes and then does not show, and it is told
 _KEPT = {
     "refused": "everything is committed here; where only some branches may be pushed, commit .tbd/workspaces/outbox to"
@@ -214,12 +215,16 @@ def integrate(k: Kernel, tip: str, report: Report, *, may_merge: bool = True) ->
 
     A person may save a file at any moment, lock or not: then it is committed first, and the merge is made again.
     """
-    for _ in range(5):
+    for n in range(_TRIES):
         head = commit_pending(k, report)
         try:
             head = _integrate_once(k, head, tip, report, may_merge=may_merge)
         except _Moved:
             continue
+        except GitError as e:
+            if e.reason or n == _TRIES - 1:
+                raise
+            continue  # as in `pending.commit`
         heal.intent_done(k)
         return head
     raise Sync("files keep changing while they are merged", hint="let the editor rest, then sync again")

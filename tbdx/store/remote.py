@@ -46,6 +46,9 @@ class Remote(Objects):
             code, err = self._fetch(remote, f"+refs/heads/{branch}:refs/remotes/{remote}/{branch}")
             tip = self.remote_tip(remote, branch)
             if tip is not None and (not code or tip == there):  # another process may have fetched it in that moment
+                head = self.branch_tip(branch)
+                if head and not self.is_whole(tip, head):  # a `git gc` took what no ref held yet
+                    self.fetch_again(remote, branch)
                 return tip
             if last:
                 break
@@ -137,6 +140,7 @@ class Remote(Objects):
             "--no-prune",
             "--no-recurse-submodules",
             *(["--depth=1000000"] if whole else []),
+            *(["--keep"] if self.is_collecting() else []),  # as a pack, which no gc takes before a ref holds it
             *(["--no-filter"] if f"remote.{remote}.promisor" in self.settings() else []),
             remote,
             *wanted,
