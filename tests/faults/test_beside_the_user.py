@@ -34,7 +34,7 @@ export GIT_CONFIG_KEY_1=core.hooksPath GIT_CONFIG_VALUE_1=/nowhere GIT_EXTERNAL_
 def hooked(clone: Clone, before: str = "") -> Path:
     """Let every hook of a clone use the tracker; the file where they tell what went wrong."""
     log = clone.path.parent / "hooks.log"
-    hooks = Path(clone.git("rev-parse", "--path-format=absolute", "--git-common-dir").strip()) / "hooks"
+    hooks = clone.path / ".git/hooks"
     hooks.mkdir(exist_ok=True)
     text = HOOK.replace("HOSTILE", before).replace("PYTHON", sys.executable).replace("LOG", str(log))
     for name in HOOKS:
