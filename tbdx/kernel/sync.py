@@ -239,6 +239,7 @@ def _integrate_once(k: Kernel, head: str, tip: str, report: Report, *, may_merge
     base = git.merge_base(head, tip)
     if base == tip:
         return head
+    tip = heal.what_came(k, base, tip) if base else tip
     theirs = git.differing(base, tip)
     if base == head:
         new, losses, files_of = tip, list[attic.Loss](), git.blobs(c.new for c in theirs.values() if c.new)
