@@ -17,6 +17,10 @@ from tbdx.store import files
 from tbdx.store.objects import BACKUP, PLAIN, STANDS_ON
 from tbdx.store.worktree import identity
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 STILL_S = 2.0  # a lock of git's in our own worktree that stays the same so long, while we hold tbd's, has no holder
 _UNDER_WAY = {
     "rebase-merge": "rebase",
@@ -36,8 +40,8 @@ def worktree(k: Kernel) -> None:
     for name, verb in _UNDER_WAY.items():
         if os.path.lexists(f"{own}/{name}"):
             raise Sync(f"a {verb} is under way in {repo.worktree}", hint=f"git -C {repo.worktree} {verb} --abort")
-    for path in (f"{own}/index.lock", f"{repo.common}/refs/heads/{branch}.lock"):
-        stale_lock(k, path)
+    locked = (f"refs/heads/{branch}", STANDS_ON, f"refs/remotes/{k.config.remote}/{branch}")
+    stale_locks(k, [f"{own}/index.lock", *(f"{repo.common}/{ref}.lock" for ref in locked)])
     if os.path.lexists(f"{own}/MERGE_HEAD"):
         _end_merge(k, f"{own}")
     refs = git.refs(f"refs/heads/{branch}", STANDS_ON)
@@ -155,19 +159,17 @@ def _named(data: bytes) -> set[str]:
     return {of for _, of in names.parse(data.decode("utf-8", "replace"))[0]}
 
 
-def stale_lock(k: Kernel, path: str) -> None:
-    """Move a git lock aside that nobody can hold: all that use it hold tbd's lock first, and we have that."""
-    before = _look(path)
-    if before is None:
-        return
+def stale_locks(k: Kernel, paths: Sequence[str]) -> None:
+    """Move git locks aside that nobody can hold: all that use them for long hold tbd's lock first, and we have that."""
+    before = {path: look for path in paths if (look := _look(path))}
     deadline = time.monotonic() + STILL_S
-    while time.monotonic() < deadline:
+    while before and time.monotonic() < deadline:
         time.sleep(0.05)
-        if _look(path) != before:
-            return
-    aside = f"{k.repo.own}/backup/{os.path.basename(path)}-{k.now()[:23].replace(':', '-')}"
-    files.move(path, aside)
-    k.say("notice", f"{path} was left by a process that ended; it is kept as {aside}")
+        before = {path: look for path, look in before.items() if _look(path) == look}
+    for path in before:
+        aside = f"{k.repo.own}/backup/{os.path.basename(path)}-{k.now()[:23].replace(':', '-')}"
+        files.move(path, aside)
+        k.say("notice", f"{path} was left by a process that ended; it is kept as {aside}")
 
 
 def _look(path: str) -> tuple[int, int] | None:
