@@ -36,6 +36,7 @@ _QUIET = (
     "color.ui=false",
     "log.showSignature=false",
     "push.gpgSign=false",
+    "push.pushOption=",
     "push.followTags=false",
     "advice.detachedHead=false",
     "i18n.commitEncoding=UTF-8",
@@ -73,10 +74,11 @@ class Objects:
         env: Mapping[str, str] | None = None,
         limit_s: float = LOCAL_S,
         silent_s: float | None = None,
+        settings: Sequence[str] = (),
     ) -> tuple[int, bytes, str]:
         """(exit code, output, what it said). Raises GitError when git is missing or the time is up."""
         flushed = _FLUSHED if args[0] in _STORES else []
-        argv = ["git", *_SETTINGS, *flushed, f"--git-dir={git_dir or self.repo.common}", *args]
+        argv = ["git", *_SETTINGS, *flushed, *settings, f"--git-dir={git_dir or self.repo.common}", *args]
         if args[0] in _CHANGES:
             try:
                 reach(f"git.{args[0]}")
@@ -127,7 +129,7 @@ class Objects:
         """The user's own git settings that we ask for: who they are, and where their remotes are."""
         if self._known is None:
             known: dict[str, list[str]] = {}
-            wanted = r"^(user\.(name|email)|remote\..*\.(url|pushurl|promisor))$"
+            wanted = r"^(user\.(name|email)|remote\..*\.(url|pushurl|promisor|mirror))$"
             _, out, _ = self.run("config", "-z", "--get-regexp", wanted)
             for row in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
                 key, _, value = row.partition("\n")
