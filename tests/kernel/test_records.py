@@ -105,6 +105,10 @@ NO_ENTITIES = [
     ('{"id": "../../x", "title": "x"}', (), "not an entity's id"),
     ('{"title": "x", "priority": 9}', (), "priority"),
     ('{"title": "x", "status": "open", "resolution": "canceled"}', (), "resolution"),
+    (f'{{"title": "x", "zz": {"[" * 100_000}{"]" * 100_000}}}', (), "not JSON"),
+    (f'{{"title": "x", "zz": {"[" * 60}{"]" * 60}}}', (), "read back"),
+    ('{"title": "x", "zz": NaN}', (), "not JSON"),
+    (json.dumps({"title": "x", "zz": "y" * 5_000_000}), (), "larger than"),
     ('{"title": "x"}', ("--if-version", "1"), "needs an entity with an id"),
     ('{"title": "x"}', ("--if-version", "x"), "takes a number"),
 ]
