@@ -10,7 +10,7 @@ import os
 import sys
 
 from tbdx.cli.direct import parse
-from tbdx.cli.output import Closed, Out, colour_wanted, leave
+from tbdx.cli.output import Out, colour_wanted, leave
 from tbdx.cli.table import COMMANDS, ELSEWHERE, GLOBALS, Option, Row
 from tbdx.errors import TbdxError
 
@@ -49,8 +49,6 @@ def run(tool: str, argv: list[str]) -> int:
     except KeyboardInterrupt:
         out.error("Interrupted")
         return 130
-    except Closed:
-        return 0
     except Exception as e:
         if "--debug" in argv:
             raise

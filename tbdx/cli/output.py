@@ -1,7 +1,7 @@
 """The one way out: everything that tbdx prints passes here, so that no text in a clone can steer a terminal.
 
 Data go to stdout, words to stderr. In text every control character, escape, bidi and zero-width mark is made visible;
-in JSON the same ones are escaped. A reader that closed the pipe ends the command quietly.
+in JSON the same ones are escaped. What a reader that closed the pipe does not take is dropped quietly.
 """
 
 from __future__ import annotations
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 _VISIBLE: dict[int, str] = {}  # made when first needed: most text is plain
 FIRST_S, PROGRESS_S = 0.5, 0.1  # a wait worth telling of; how often it is told
 _COLOURS = {"✓": "32", "✗": "31", "⚠": "33", "◐": "36", "●": "31", "○": "2"}
-
-
-class Closed(Exception):
-    """The reader of our output has gone."""
 
 
 def visible(text: str) -> str:
@@ -78,7 +74,8 @@ class Out:
     def rows(self, rows: list[bytes]) -> None:
         """A list as one JSON document, its rows rendered by `safe_dumps` already."""
         for n in range(0, len(rows), 500):  # in pieces, so that a long list is not held twice
-            _write_bytes(1, (b",\n" if n else b"[\n") + b",\n".join(rows[n : n + 500]))
+            if not _write_bytes(1, (b",\n" if n else b"[\n") + b",\n".join(rows[n : n + 500])):
+                return
         _write_bytes(1, b"\n]\n" if rows else b"[]\n")
 
     def success(self, text: str) -> None:
@@ -114,21 +111,22 @@ class Out:
         return text
 
 
-def _write(fd: int, text: str) -> None:
-    _write_bytes(fd, text.encode("utf-8", "backslashreplace"))
+def _write(fd: int, text: str) -> bool:
+    return _write_bytes(fd, text.encode("utf-8", "backslashreplace"))
 
 
-def _write_bytes(fd: int, text: bytes) -> None:
+def _write_bytes(fd: int, text: bytes) -> bool:
+    """Whether somebody reads it: a reader that has gone makes no other result of a command than it has."""
     data = memoryview(text)
     try:
         while data:
             data = data[os.write(fd, data) :]
     except BrokenPipeError:
-        if fd == 1:
-            raise Closed
+        return False
     except OSError as e:
         if fd == 1:
             raise Disk(f"cannot write the output: {e.strerror}")
+    return True
 
 
 def leave(code: int) -> NoReturn:

@@ -12,7 +12,7 @@ from tbdx.core.times import is_instant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
 KINDS = ("bug", "feature", "task", "epic", "chore")
@@ -22,6 +22,7 @@ HOLDS = ("blocked", "paused")
 RESOLUTIONS = ("completed", "canceled", "duplicate")
 TITLE_MAX = 500
 BODY_MAX = 50_000
+LABELS_MAX, LABEL_MAX, DEPENDENCIES_MAX = 100, 64, 1_000  # what commands add to; files may hold more
 DEFAULTS = {"kind": "task", "status": "open", "priority": 2, "labels": [], "dependencies": []}
 
 # A collection is a directory under data-sync and an id prefix; issues for now, and the code that reads and writes
@@ -105,6 +106,24 @@ def problems(issue: dict[str, Any]) -> list[tuple[str, str]]:
         if text is not None and (not isinstance(text, str) or len(text) > BODY_MAX):
             out.append((name, f"must be text of at most {BODY_MAX} characters"))
     return out or _together(issue)
+
+
+def overgrown(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(field, what is wrong) where `new` adds to `old` ({} for nothing) more than commands give an issue.
+
+    What was there already counts as it is: it came by hand or from elsewhere, and keeps no other change from being
+    made. Both are good issues.
+    """
+    out = []
+    for name, most, key in _MOST:
+        now, before = new.get(name) or [], old.get(name) or []
+        added = {*map(key, now)} - {*map(key, before)} if now != before else ()
+        if added and len(now) > most:
+            out.append((name, f"Expected at most {most}, received {len(now)}"))
+        long = [text for text in added if len(text) > LABEL_MAX] if name == "labels" else []
+        if long:
+            out.append((name, f"Expected texts of at most {LABEL_MAX} characters, received {_show(min(long))}"))
+    return out
 
 
 def _is_sound(issue: dict[str, Any]) -> bool:
@@ -249,3 +268,8 @@ _RULES = {
     for name, holds, *_ in FIELDS
     for kind in (holds.rstrip("!?"),)
 }
+# field -> how many of it commands give an issue, and what tells two of them apart
+_MOST: tuple[tuple[str, int, Callable[[Any], str]], ...] = (
+    ("labels", LABELS_MAX, str),
+    ("dependencies", DEPENDENCIES_MAX, lambda edge: str(edge["target"])),
+)

@@ -341,15 +341,15 @@ class Writing(Locked):
                 super().__exit__(*error)
 
 
-def validate(issue: Mapping[str, Any]) -> None:
+def validate(issue: Mapping[str, Any], over: Mapping[str, Any] | None = None) -> None:
     """Refuse an issue that breaks a rule or that no file can hold, in tbd's words and with tbd's exit code.
 
-    Raises TbdxError.
+    `over` is the version that a command replaces, {} for none: what it adds to that has limits. Raises TbdxError.
     """
     from tbdx.core import codec
-    from tbdx.core.entity import problems
+    from tbdx.core.entity import overgrown, problems
 
-    wrong = problems(dict(issue))
+    wrong = problems(dict(issue)) or (overgrown(over, issue) if over is not None else [])
     if wrong:
         raise TbdxError("; ".join(f"{name}: {what}" for name, what in wrong))
     try:

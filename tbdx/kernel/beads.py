@@ -143,17 +143,18 @@ def _with(dependencies: list[Any], targets: list[str]) -> list[Any]:
 
 
 def _write(k: Kernel, plan: Plan) -> None:
+    for internal in [i for i in plan.issues if i not in plan.held]:  # short ids are on disk before the issues are
+        wanted = beads.short_of(plan.rows[internal].id)
+        if k.give_short(internal, wanted) != wanted:
+            k.say("notice", f"short id {wanted} is taken here: {plan.rows[internal].id} is {k.display(internal)}")
+    k.names.save()
     for n, (internal, issue) in enumerate(plan.issues.items(), 1):
         k.step("importing", n, len(plan.issues))
         held = plan.held.get(internal)
         if held is not None:
             attic.keep(k, k.repo.data, _losses(held.issue, issue), held.issue)
             k.put(internal, codec.rewrite(held.text, issue))
-        elif entities.create(k.repo, internal, codec.render(issue)):
-            wanted = beads.short_of(plan.rows[internal].id)
-            if k.give_short(internal, wanted) != wanted:
-                k.say("notice", f"short id {wanted} is taken here: {plan.rows[internal].id} is {k.display(internal)}")
-        else:
+        elif not entities.create(k.repo, internal, codec.render(issue)):
             raise Disk(f"{internal} is there already", hint="is the clock standing still?")
     for internal, targets in plan.edges.items():  # of issues that stay as they are otherwise
         issue, text = plan.held[internal]

@@ -39,7 +39,7 @@ def change_all(
         if not isinstance(plan, str):
             issue = read[internal][0]
             k.check_keys(issue, plan)
-            validate(issue | dict(plan))
+            validate(issue | dict(plan), over=issue)
     results: list[dict[str, Any]] = []
     for text, found in picks:
         if found is None:

@@ -117,7 +117,7 @@ def _checked(k: Kernel, draft: Draft, typed: bytes) -> tuple[str, Issue]:
             line = next((n for n, row in enumerate(text.split("\n"), 1) if row.startswith(f"{name}:")), 0)
             raise BadFile(f"{name}: cannot be changed; it was {base.get(name)}", line=line)
     k.check_keys(base, edited)
-    validate(edited)
+    validate(edited, over=base or edited)
     if edited.get("parent_id") and edited["parent_id"] != base.get("parent_id"):
         _check_parent(k, edited)
     return text, edited

@@ -21,7 +21,7 @@ from tbdx.store import entities, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 
@@ -97,13 +97,15 @@ def import_workspace(
         held, unusable = copies.load(k, k.repo)
         short_of, seen = ids.by_ulid(dict(reversed(copies.rows(k, copy)))), Seen(k, path)
         whole = not damaged
+        if not dry:
+            _give_short(k, [i for i in theirs if i not in held and i not in unusable], short_of)
         for n, (internal, other) in enumerate(theirs.items(), 1):
             k.step("importing", n, len(theirs))
             if internal in unusable:
                 whole = False
                 continue
             try:
-                answer["conflicts"] += _take_in(k, other, held.get(internal), short_of, seen, dry)
+                answer["conflicts"] += _take_in(k, other, held.get(internal), seen, dry)
             except Unsupported as e:
                 k.say("warn", f"{internal} is not imported: {e.message}")
                 whole = False
@@ -124,7 +126,16 @@ def import_workspace(
     return answer
 
 
-def _take_in(k: Kernel, other: Held, mine: Held | None, short_of: dict[str, str], seen: Seen, dry: bool) -> int:
+def _give_short(k: Kernel, new: Sequence[str], short_of: Mapping[str, str]) -> None:
+    """Short ids for issues that come, those of the copy where they are free; on disk before the issues are."""
+    for internal in new:
+        wanted = short_of.get(internal[3:])
+        if internal[3:] not in k.names.short_of and k.give_short(internal, wanted) != wanted and wanted:
+            k.say("notice", f"short id {wanted} is taken here: {internal} is now {k.display(internal)}")
+    k.names.save()
+
+
+def _take_in(k: Kernel, other: Held, mine: Held | None, seen: Seen, dry: bool) -> int:
     """Bring one issue of a copy into the tracker; how many values went to the attic. Raises Unsupported."""
     internal = other.issue["id"]
     result, losses = (other, list[Loss]()) if mine is None else meet(mine, other, seen.knows)
@@ -137,11 +148,6 @@ def _take_in(k: Kernel, other: Held, mine: Held | None, short_of: dict[str, str]
         k.wrote |= entities.create(k.repo, internal, result.text)
     elif result.text != mine.text:
         k.put(internal, result.text)
-    if internal[3:] not in k.names.short_of:
-        wanted = short_of.get(internal[3:])
-        given = k.give_short(internal, wanted)
-        if wanted and given != wanted:
-            k.say("notice", f"short id {wanted} is taken here: {internal} is now {k.display(internal)}")
     seen.note(internal, other.text)
     return new
 

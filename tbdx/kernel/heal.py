@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import time
 
-from tbdx.core import codec, conflict, merge
+from tbdx.core import codec, conflict, merge, names
 from tbdx.errors import Sync, TbdxError
 from tbdx.kernel import Kernel
 from tbdx.kernel.worktree import is_ours, put, register
 from tbdx.store import files
-from tbdx.store.objects import BACKUP, STANDS_ON
+from tbdx.store.objects import BACKUP, PLAIN, STANDS_ON
+from tbdx.store.worktree import identity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 STILL_S = 2.0  # a lock of git's in our own worktree that stays the same so long, while we hold tbd's, has no holder
 OLD_S = 3600.0  # a temporary file of that age is nobody's any more
@@ -36,8 +41,8 @@ def worktree(k: Kernel) -> None:
     for name, verb in _UNDER_WAY.items():
         if os.path.lexists(f"{own}/{name}"):
             raise Sync(f"a {verb} is under way in {repo.worktree}", hint=f"git -C {repo.worktree} {verb} --abort")
-    for path in (f"{own}/index.lock", f"{repo.common}/refs/heads/{branch}.lock"):
-        stale_lock(k, path)
+    locked = (f"refs/heads/{branch}", STANDS_ON, f"refs/remotes/{k.config.remote}/{branch}")
+    stale_locks(k, [f"{own}/index.lock", *(f"{repo.common}/{ref}.lock" for ref in locked)])
     if os.path.lexists(f"{own}/MERGE_HEAD"):
         _end_merge(k, f"{own}")
     refs = git.refs(f"refs/heads/{branch}", STANDS_ON)
@@ -126,19 +131,51 @@ def scratch(k: Kernel) -> None:
     files.sweep(k.repo.scratch, older_than_s=OLD_S)
 
 
-def stale_lock(k: Kernel, path: str) -> None:
-    """Move a git lock aside that nobody can hold: all that use it hold tbd's lock first, and we have that."""
-    before = _look(path)
-    if before is None:
-        return
+def what_came(k: Kernel, base: str, tip: str) -> str:
+    """The commit to take in for `tip`: itself, or one on top of it that gives back what nobody deletes on purpose.
+
+    That is every issue at once, and rows of ids.yml: absent is not deleted. It is the same commit in every clone.
+    """
+    git = k.git
+    came = git.differing(base, tip)
+    gone = {path: c.old for path, c in came.items() if c.old and c.new is None and is_ours(path, PLAIN)}
+    back: dict[str, str | None] = {}
+    if sum(map(_is_issue, gone)) > 1 and not any(_is_issue(p) and is_ours(p, m) for p, (m, _) in git.tree(tip).items()):
+        k.say("warn", f"{tip[:10]} holds no issue any more; those that were there before are kept")
+        back |= gone
+    row = came.get(merge.NAMES)
+    if row and row.old:
+        data = git.blobs(blob for blob in (row.old, row.new) if blob)
+        before, now = data[row.old], data[row.new] if row.new else b""
+        lost = _named(before) - _named(now)
+        if lost:
+            k.say("warn", f"{tip[:10]} lacks {len(lost)} row(s) of ids.yml that were there before; they are kept")
+            back[merge.NAMES] = git.hash_all([merge.merge_names(before, b"", now)])[0]
+    if not back:
+        return tip
+    then = identity("tbdx", "tbdx@localhost", f"@{git.date(tip)} +0000")
+    return git.commit_tree(tip, back, [tip], "tbd sync: what was wiped out is kept", author=then)
+
+
+def _is_issue(path: str) -> bool:
+    return path.startswith(merge.ISSUES) and path.endswith(".md")
+
+
+def _named(data: bytes) -> set[str]:
+    return {of for _, of in names.parse(data.decode("utf-8", "replace"))[0]}
+
+
+def stale_locks(k: Kernel, paths: Sequence[str]) -> None:
+    """Move git locks aside that nobody can hold: all that use them for long hold tbd's lock first, and we have that."""
+    before = {path: look for path in paths if (look := _look(path))}
     deadline = time.monotonic() + STILL_S
-    while time.monotonic() < deadline:
+    while before and time.monotonic() < deadline:
         time.sleep(0.05)
-        if _look(path) != before:
-            return
-    aside = f"{k.repo.own}/backup/{os.path.basename(path)}-{k.now()[:23].replace(':', '-')}"
-    files.move(path, aside)
-    k.say("notice", f"{path} was left by a process that ended; it is kept as {aside}")
+        before = {path: look for path, look in before.items() if _look(path) == look}
+    for path in before:
+        aside = f"{k.repo.own}/backup/{os.path.basename(path)}-{k.now()[:23].replace(':', '-')}"
+        files.move(path, aside)
+        k.say("notice", f"{path} was left by a process that ended; it is kept as {aside}")
 
 
 def _look(path: str) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tbdx.core.entity import blocks
 from tbdx.core.ids import is_internal
 from tbdx.errors import Invalid
-from tbdx.kernel import Kernel
+from tbdx.kernel import Kernel, validate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def _edit_list(
         before = list(issue.get(field) or ())
         after = edit(before)
         changed = after != before
+        validate(issue | {field: after}, over=issue)
         if changed and not dry:
             if after or field == "labels":
                 k.save(source, issue, {field: after})
@@ -119,6 +120,9 @@ def depend(
         edge = blocks(issue)
         changed, same = [], []
         read = {blocker: k.read(blocker) for blocker in blockers}  # a damaged one is said before anything is written
+        for found, _ in read.values():
+            if not remove:
+                validate(found | {"dependencies": [*found["dependencies"], edge]}, over=found)
         for blocker, (found, source) in read.items():
             rest = [d for d in found["dependencies"] if d != edge]
             if (edge in found["dependencies"]) != remove:

@@ -104,8 +104,8 @@ def commit(k: Kernel, withheld: dict[str, str], sent: list[str] | None = None) -
 
     `withheld` becomes what was left out, and why; `sent` gets the letter of each file that was committed.
     """
-    git, branch = k.git, f"refs/heads/{k.config.branch}"
-    for _ in range(_TRIES):
+    git = k.git
+    for n in range(_TRIES):
         head = git.branch_tip(k.config.branch)
         if head is None:
             raise Sync(f"branch {k.config.branch} went away", hint="repeat the command")
@@ -117,32 +117,41 @@ def commit(k: Kernel, withheld: dict[str, str], sent: list[str] | None = None) -
         if not found.changed:
             clean.save(k.repo, head, found.seen, found.blobs, is_whole=not withheld)
             return head
-        at = dict(zip((merge.DATA + rel for rel in found.seen.names), found.blobs, strict=True))
-        kept = [path for path, letter in found.changed.items() if letter != "D"]
         try:
-            contents = [files.read(f"{k.repo.worktree}/{path}", MOST) for path in kept]
-        except (FileNotFoundError, BadFile):
-            continue
-        stored = git.hash_all(contents)
-        if any(at[path] != blob for path, blob in zip(kept, stored, strict=True)):
-            continue  # saved again meanwhile: what was looked at is not what was stored
-        changes: dict[str, str | None] = dict.fromkeys(found.changed)
-        changes |= zip(kept, stored, strict=True)
-        count = len(changes)
-        stamp = k.now()[:19].replace(":", "-")
-        new = git.commit_tree(head, changes, [head], f"tbd sync: {stamp} ({count} file{'s' if count != 1 else ''})")
-        git.set_worktree_index(new)
-        try:
-            git.move_refs({branch: (new, head), STANDS_ON: (new, "")})
+            new = _store(k, head, found)
         except GitError as e:
-            if e.reason == "moved":
-                continue
-            raise
+            if e.reason not in ("moved", "") or n == _TRIES - 1:
+                raise
+            continue  # the branch moved, or a `git gc` took what no ref held yet, or the folder where it was to lie
+        if new is None:
+            continue
         clean.save(k.repo, new, found.seen, found.blobs, is_whole=not withheld)
         if sent is not None:
             sent += found.changed.values()
         return new
     raise Sync("files keep changing while they are committed", hint="let the editor rest, then sync again")
+
+
+def _store(k: Kernel, head: str, found: Pending) -> str | None:
+    """Commit what was found to the branch; None when a file is not what it was when it was looked at."""
+    git, branch = k.git, f"refs/heads/{k.config.branch}"
+    at = dict(zip((merge.DATA + rel for rel in found.seen.names), found.blobs or (), strict=True))
+    kept = [path for path, letter in found.changed.items() if letter != "D"]
+    try:
+        contents = [files.read(f"{k.repo.worktree}/{path}", MOST) for path in kept]
+    except (FileNotFoundError, BadFile):
+        return None
+    stored = git.hash_all(contents)
+    if any(at[path] != blob for path, blob in zip(kept, stored, strict=True)):
+        return None
+    changes: dict[str, str | None] = dict.fromkeys(found.changed)
+    changes |= zip(kept, stored, strict=True)
+    count = len(changes)
+    stamp = k.now()[:19].replace(":", "-")
+    new = git.commit_tree(head, changes, [head], f"tbd sync: {stamp} ({count} file{'s' if count != 1 else ''})")
+    git.set_worktree_index(new)
+    git.move_refs({branch: (new, head), STANDS_ON: (new, "")})
+    return new
 
 
 def _prepared(k: Kernel, head: str) -> Pending:

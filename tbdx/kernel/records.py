@@ -8,7 +8,7 @@ from tbdx.core.ids import is_internal
 from tbdx.core.query import compile_query
 from tbdx.errors import BadFile, Invalid, Nothing, Stale
 from tbdx.kernel import Kernel, validate
-from tbdx.kernel.work import write_new
+from tbdx.kernel.work import new_id, write_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def put(k: Kernel, data: bytes, *, if_version: str | None = None, dry: bool = Fa
         if base | rest == old:
             return _answer(k, old, created=False)
         k.check_keys(old, rest)
-        _check(base | rest)
-        return _answer(k, old if dry else k.save(source, base, rest), created=False)
+        _check(base | rest, old)
+        same = {name: value for name, value in old.items() if name in base or name in rest}
+        return _answer(k, old if dry else k.save(source, same, rest), created=False)
 
 
 def _make(k: Kernel, given: Entity, wanted: int | None, *, dry: bool) -> dict[str, Any]:
@@ -76,16 +77,16 @@ def _make(k: Kernel, given: Entity, wanted: int | None, *, dry: bool) -> dict[st
         entity = with_defaults(given) | {"type": "is", "id": k.new_id(), "version": 1}
         entity |= {"created_at": now, "updated_at": now}
         k.check_keys({}, entity)
-        _check(entity)
+        _check(entity, {})
         if not dry:
-            entity["id"] = write_new(k, entity)
-            k.give_short(entity["id"])
+            entity["id"] = new_id(k)
+            write_new(k, entity)
         return _answer(k, entity, created=True)
 
 
-def _check(entity: Entity) -> None:
+def _check(entity: Entity, old: Entity) -> None:
     """Refuse what breaks a rule, and what could not be read back: too deep, or no clean text. Raises Invalid."""
-    validate(entity)
+    validate(entity, over=old)
     try:
         codec.parse(codec.decode(codec.encode(codec.render(entity))), entity["id"])
     except BadFile as e:

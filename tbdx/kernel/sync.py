@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BUDGET_S = 60.0  # how long a sync goes on trying when others publish at the same moment,
 TRIES = 20  # and how often at least
+_TRIES = 5  # at one merge, when files change meanwhile
 UNSHOWN = 5  # so many pushes that a remote takes and then does not show, and it is told
 _KEPT = {
     "refused": "everything is committed here; where only some branches may be pushed, commit .tbd/workspaces/outbox to"
@@ -222,12 +223,16 @@ def integrate(k: Kernel, tip: str, report: Report, *, may_merge: bool = True) ->
 
     A person may save a file at any moment, lock or not: then it is committed first, and the merge is made again.
     """
-    for _ in range(5):
+    for n in range(_TRIES):
         head = commit_pending(k, report)
         try:
             head = _integrate_once(k, head, tip, report, may_merge=may_merge)
         except _Moved:
             continue
+        except GitError as e:
+            if e.reason or n == _TRIES - 1:
+                raise
+            continue  # as in `pending.commit`
         heal.intent_done(k)
         return head
     raise Sync("files keep changing while they are merged", hint="let the editor rest, then sync again")
@@ -242,6 +247,7 @@ def _integrate_once(k: Kernel, head: str, tip: str, report: Report, *, may_merge
     base = git.merge_base(head, tip)
     if base == tip:
         return head
+    tip = heal.what_came(k, base, tip) if base else tip
     theirs = git.differing(base, tip)
     if base == head:
         new, losses, files_of = tip, list[attic.Loss](), git.blobs(c.new for c in theirs.values() if c.new)
@@ -326,7 +332,8 @@ def _apply(
 ) -> None:
     """Write the worktree's files, each only if it still is what the branch says it was. Raises _Moved."""
     chosen = [p for p in new if is_ours(p, PLAIN) and p not in withheld]
-    chosen.sort(key=lambda p: not p.startswith(attic.FOLDER))  # what lost comes first: a kill may come between
+    # what lost comes first, a short id before its issue: a kill may come between
+    chosen.sort(key=lambda path: (not path.startswith(attic.FOLDER), path != merge.NAMES))
     for path in chosen:
         _check_unmoved(k, path, was[path], new[path], like)
     for n, path in enumerate(chosen, 1):

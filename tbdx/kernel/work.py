@@ -84,27 +84,39 @@ def create(k: Kernel, title: str | None, o: Mapping[str, Any], *, dry: bool = Fa
         if fields["status"] == "closed":
             fields |= {"closed_at": now, "close_reason": None}
         k.check_keys({}, fields)
-        validate(fields | {"id": "is-" + "0" * 26})
+        fields["id"] = "is-" + "0" * 26  # until it is known
+        validate(fields, over={})
+        for blocker in waits_for:
+            found = k.read(blocker)[0]
+            validate(found | {"dependencies": [*found["dependencies"], blocks(fields["id"])]}, over=found)
         if dry:
             return {}
-        fields["id"] = write_new(k, fields)
-        k.give_short(fields["id"])
-        if parent:
+        fields["id"] = new_id(k)
+        if parent:  # the issue comes last: who sees it sees all that goes with it
             _change(k, parent["id"], lambda p: {"child_order_hints": _with(p.get("child_order_hints"), fields["id"])})
         for blocker in dict.fromkeys(waits_for):
             _change(k, blocker, lambda b: {"dependencies": _with(b["dependencies"], blocks(fields["id"]))})
+        write_new(k, fields)
         return {"id": k.display(fields["id"]), "internalId": fields["id"], "title": fields["title"]}
 
 
-def write_new(k: Kernel, fields: Issue) -> str:
-    """Write an issue's file under a new id, which no other has; that id."""
-    from tbdx.core import codec
-
+def new_id(k: Kernel) -> str:
+    """An id that no issue has, with a short one that is on disk before the issue is. Raises Disk."""
     for _ in range(5):
         internal = k.new_id()
-        if entities.create(k.repo, internal, codec.render(fields | {"id": internal})):
+        if not os.path.lexists(entities.path_of(k.repo, internal)):
+            k.give_short(internal)
+            k.names.save()
             return internal
     raise Disk("five new ids in a row were taken already", hint="is the clock standing still?")
+
+
+def write_new(k: Kernel, fields: Issue) -> None:
+    """Write the file of a new issue."""
+    from tbdx.core import codec
+
+    if not entities.create(k.repo, fields["id"], codec.render(fields)):
+        raise Disk(f"{fields['id']} is there already", hint="repeat the command")
 
 
 def _parent_for_new(k: Kernel, text: str | None) -> Issue | None:

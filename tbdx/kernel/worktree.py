@@ -17,6 +17,7 @@ from tbdx.store import config as settings
 from tbdx.store import files
 from tbdx.store.objects import PLAIN, STANDS_ON
 
+FOLDERS = (["issues"], ["mappings"], ["attic"])  # where no file can be
 NOTICE = "tbd-sync worktree was missing; auto-materialized it (fresh clone, or the worktree was removed)."
 
 
@@ -150,12 +151,12 @@ def put(k: Kernel, path: str, data: bytes | None) -> None:
 
 
 def is_ours(path: str, mode: str) -> bool:
-    """True for a plain file below .tbd/data-sync whose every part is an ordinary name."""
+    """True for a plain file below .tbd/data-sync whose every part is an ordinary name, and none of a folder of ours."""
     if mode == PLAIN and path[:22] == ISSUES and path[-3:] == ".md":  # the many, the short way
         return is_internal(path[22:-3])
     parts = path.split("/")
     plain = all(p not in ("", ".", "..", ".git") and "\\" not in p and p.isprintable() for p in parts)
-    if mode != PLAIN or not plain or parts[:2] != [".tbd", "data-sync"]:
+    if mode != PLAIN or not plain or parts[:2] != [".tbd", "data-sync"] or parts[2:] in FOLDERS:
         return False
     if parts[2] == "issues" and parts[-1].endswith(".md"):
         return len(parts) == 4 and is_internal(parts[3][:-3])

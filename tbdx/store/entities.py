@@ -111,12 +111,15 @@ class Names:
         self.repo, self.tell = repo, tell
         self.changed = False
         self._table: tuple[dict[str, str], dict[str, str]] | None = None
+        self.data = self._read()
+
+    def _read(self) -> bytes:
         try:
-            self.data = files.read(names_path(repo), 64 * codec.LARGEST)
+            return files.read(names_path(self.repo), 64 * codec.LARGEST)
         except FileNotFoundError:
-            self.data = b""
+            return b""
         except BadFile as e:
-            raise e.at(names_path(repo))
+            raise e.at(names_path(self.repo))
 
     def ulid(self, short: str) -> str | None:
         found = None if self._table else names.ulid_of(self.data, short)
@@ -140,7 +143,7 @@ class Names:
         """One more row, which `save` makes lasting."""
         more = None if self._table else names.insert(self.data, short, ulid)
         if more is None:
-            table, reverse = self._whole(new=ulid)
+            table, reverse = self._whole()
             table[short], reverse[ulid] = ulid, short
         else:
             self.data = more
@@ -154,11 +157,13 @@ class Names:
     def short_of(self) -> dict[str, str]:
         return self._whole()[1]
 
-    def _whole(self, new: str = "") -> tuple[dict[str, str], dict[str, str]]:
-        """(ulid of each short id, short id of each ulid); the issue `new` is about to get its own."""
+    def _whole(self) -> tuple[dict[str, str], dict[str, str]]:
+        """(ulid of each short id, short id of each ulid)."""
         if self._table is None:
-            rows, said = names.parse(self.data.decode("utf-8", "replace"))
-            issues = [name[3:-3] for name in listing(self.repo) if is_ulid(name[3:-3]) and name[3:-3] != new]
+            issues = [name[3:-3] for name in listing(self.repo) if is_ulid(name[3:-3])]
+            # read again, unless we have changed it: a short id is on disk before its issue, so none of these lacks one
+            data = self.data if self.changed else self._read()
+            rows, said = names.parse(data.decode("utf-8", "replace"))
             if not rows and issues and not said:
                 said = ["ids.yml is missing"]
             table, more = repair(rows, issues)

@@ -37,6 +37,7 @@ _QUIET = (
     "color.ui=false",
     "log.showSignature=false",
     "push.gpgSign=false",
+    "push.pushOption=",
     "push.followTags=false",
     "advice.detachedHead=false",
     "i18n.commitEncoding=UTF-8",
@@ -75,9 +76,10 @@ class Objects:
         env: Mapping[str, str] | None = None,
         limit_s: float = LOCAL_S,
         silent_s: float | None = None,
+        settings: Sequence[str] = (),
     ) -> tuple[int, bytes, str]:
         """(exit code, output, what it said). Raises GitError when git is missing or the time is up."""
-        more = _FLUSHED if args[0] in _STORES else _LIGHT if args[0] == "push" else []
+        more = [*(_FLUSHED if args[0] in _STORES else ()), *(_LIGHT if args[0] == "push" else ()), *settings]
         argv = ["git", *_SETTINGS, *more, f"--git-dir={git_dir or self.repo.common}", *args]
         if args[0] in _CHANGES:
             try:
@@ -95,6 +97,13 @@ class Objects:
         code, out, err = self.run(*args, stdin=stdin, git_dir=git_dir, env=env)
         if code:
             raise GitError(f"git {args[0]} failed: {words_of(err) or f'exit {code}'}")
+        return out
+
+    def _read(self, *args: str, stdin: bytes = b"") -> bytes:
+        """The output of a call that fails only when an object is not there. Raises GitError, its reason 'damaged'."""
+        code, out, err = self.run(*args, stdin=stdin)
+        if code:
+            raise _damaged(f"an object of the sync branch is missing or damaged: {words_of(err) or f'exit {code}'}")
         return out
 
     # what there is
@@ -122,7 +131,7 @@ class Objects:
         """The user's own git settings that we ask for: who they are, and where their remotes are."""
         if self._known is None:
             known: dict[str, list[str]] = {}
-            wanted = r"^(user\.(name|email)|remote\..*\.(url|promisor)|extensions\.objectformat)$"
+            wanted = r"^(user\.(name|email)|remote\..*\.(url|pushurl|promisor|mirror)|extensions\.objectformat)$"
             _, out, _ = self.run("config", "-z", "--get-regexp", wanted)
             for row in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
                 key, _, value = row.partition("\n")
@@ -160,12 +169,12 @@ class Objects:
     def history(self, base: str, *ends: str) -> list[tuple[str, list[str], dict[str, str | None]]]:
         """(commit, parents, {path: blob where it differs from the first parent's}) of what the ends have and `base`
         has not, parents before children. The changes are left out when there is no merge among them."""
-        out = self.ask("rev-list", "--parents", "--topo-order", "--reverse", *ends, f"^{base}")
+        out = self._read("rev-list", "--parents", "--topo-order", "--reverse", *ends, f"^{base}")
         rows = [line.split(" ") for line in out.decode().splitlines()]
         if all(len(row) < 3 for row in rows):
             return [(row[0], row[1:], {}) for row in rows]
         pairs = "".join(f"{row[0]} {row[1]}\n" if len(row) > 1 else f"{row[0]}\n" for row in rows)
-        fields = self.ask(
+        fields = self._read(
             "diff-tree", "--stdin", "-r", "-z", "--root", "--no-renames", "--raw", "--no-abbrev", stdin=pairs.encode()
         ).split(b"\0")
         changed: dict[str, dict[str, str | None]] = {}
@@ -182,7 +191,7 @@ class Objects:
     def tree(self, commit: str) -> dict[str, tuple[str, str]]:
         """path -> (mode, blob) of all files of a commit."""
         out = {}
-        for row in os.fsdecode(self.ask("ls-tree", "-r", "-z", "--full-tree", commit)).split("\0")[:-1]:
+        for row in os.fsdecode(self._read("ls-tree", "-r", "-z", "--full-tree", commit)).split("\0")[:-1]:
             head, _, path = row.partition("\t")
             out[path] = (head[:6], head[12:])
         return out
@@ -193,7 +202,7 @@ class Objects:
             rows = self.tree(b).items()
             return {p: Change("A", mode, None, blob if mode == PLAIN else None, blob) for p, (mode, blob) in rows}
         out = {}
-        fields = os.fsdecode(self.ask("diff-tree", "-r", "-z", "--no-renames", "--raw", a, b)).split("\0")[:-1]
+        fields = os.fsdecode(self._read("diff-tree", "-r", "-z", "--no-renames", "--raw", a, b)).split("\0")[:-1]
         for head, path in zip(fields[::2], fields[1::2], strict=True):
             old_mode, mode, old, new, letter = head[1:].split(" ")
             was, now = old if old_mode == PLAIN else None, new if mode == PLAIN else None
@@ -214,11 +223,8 @@ class Objects:
             head = data[at:end].split(b" ")
             size = int(head[2]) if end >= 0 and len(head) == 3 else -1
             if size < 0 or len(data) < end + size + 2:
-                raise GitError(
-                    f"object {name} of the sync branch is missing or damaged{f': {words_of(err)}' if err else ''}",
-                    hint="tbdx doctor --fix brings it back; git fsck tells what else is damaged",
-                    reason="damaged",
-                )
+                said = f": {words_of(err)}" if err else ""
+                raise _damaged(f"object {name} of the sync branch is missing or damaged{said}")
             out[name] = data[end + 1 : end + 1 + size]
             at = end + size + 2
         if code:
@@ -285,7 +291,7 @@ class Objects:
     def move_refs(self, moves: Mapping[str, tuple[str, str | None]]) -> None:
         """Move refs, all or none: ref -> (new, old); old None: it must not be there yet, '': wherever it is.
 
-        Raises GitError, its reason 'moved', when one is not where it was thought to be.
+        Raises GitError, its reason 'moved', when one is not where it was thought to be, or what it was to hold is gone.
         """
         rows = [f"update {ref}\0{new}\0{'0' * len(new) if old is None else old}\0" for ref, (new, old) in moves.items()]
         code, _, err = self.run("update-ref", "-m", "tbdx", "-z", "--stdin", stdin="".join(rows).encode())
@@ -293,6 +299,40 @@ class Objects:
             there = self.refs(*moves)
             moved = any(there.get(ref) != old for ref, (_, old) in moves.items() if old != "")
             raise GitError(f"git update-ref failed: {words_of(err)}", reason="moved" if moved else "")
+        for new, old in moves.values():
+            if old and not self._secure(new, old):
+                self._move_back(moves, old)
+                raise GitError("a git gc took what no ref held yet", reason="moved")
+
+    def _move_back(self, moves: Iterable[str], old: str) -> None:
+        """Let refs hold `old` again, and their logs not tell of what they held since, which is not there any more."""
+        back = "".join(f"update {ref}\0{old}\0\0" for ref in moves)
+        self.run("update-ref", "-m", "tbdx", "-z", "--stdin", stdin=back.encode())
+        for ref in moves:
+            for _ in range(2):
+                self.run("reflog", "delete", "--rewrite", f"{ref}@{{0}}")
+
+    def is_collecting(self) -> bool:
+        """Whether a `git gc` runs here: it may take what no ref held when it looked, with --prune=now of any age."""
+        return os.path.lexists(f"{self.repo.common}/gc.pid")
+
+    def is_whole(self, new: str, old: str) -> bool:
+        """Whether all is here that `new` has and `old` has not. A partial clone fetches what it lacks, and is whole."""
+        if any(key.endswith(".promisor") for key in self.settings()):
+            return True
+        return not self.run("rev-list", "--objects", "--quiet", new, f"^{old}")[0]
+
+    def _secure(self, new: str, old: str) -> bool:
+        """Whether all that a ref holds since it moved from `old` to `new` is here, and stays.
+
+        A `git gc` that looked before may take it yet, as long as it is loose: then it is stored as a pack, too.
+        """
+        if self.is_collecting():
+            code, pack, _ = self.run("pack-objects", "--revs", "--stdout", "-q", stdin=f"{new}\n^{old}\n".encode())
+            if code:
+                return False
+            self.run("index-pack", "--stdin", stdin=pack)
+        return self.is_whole(new, old)
 
     def damaged(self, commit: str) -> list[str]:
         """The objects that a commit, its history and its files need and that cannot be read."""
@@ -339,6 +379,11 @@ def blob_id(data: bytes, like: str) -> str:
 
     made = hashlib.sha1 if len(like) == 40 else hashlib.sha256
     return made(b"blob %d\0" % len(data) + data).hexdigest()
+
+
+def _damaged(message: str) -> GitError:
+    hint = "tbdx doctor --fix brings it back; git fsck tells what else is damaged"
+    return GitError(message, hint=hint, reason="damaged")
 
 
 def words_of(err: str) -> str:

@@ -41,6 +41,7 @@ _SET = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
     "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_GRAFT_FILE": os.devnull,
 }
 _LINGER_S = 1.0  # how long the output of a program that has ended is waited for, while its children hold it open
 

@@ -23,8 +23,10 @@ class Remote(Objects):
 
     def _remote(self, remote: str, *args: str, git_dir: str | None = None) -> tuple[int, bytes, str]:
         """A call that goes to a remote: it may take long, but not be silent for long. Raises GitError."""
+        mirror = f"remote.{remote}.mirror"  # which takes no branch by name
+        settings = ["-c", f"{mirror}=false"] if mirror in self.settings() else []
         try:
-            return self.run(*args, git_dir=git_dir, limit_s=NETWORK_S, silent_s=SILENT_S)
+            return self.run(*args, git_dir=git_dir, limit_s=NETWORK_S, silent_s=SILENT_S, settings=settings)
         except GitError as e:
             if e.reason != "timeout":
                 raise
@@ -45,6 +47,9 @@ class Remote(Objects):
         for last in (False, False, True):
             code, err = self._fetch(remote, f"+refs/heads/{branch}:refs/remotes/{remote}/{branch}")
             if self.commit_of(there):  # another process may have fetched it in that moment
+                head = self.branch_tip(branch)
+                if head and not self.is_whole(there, head):  # a `git gc` took what no ref held yet
+                    self.fetch_again(remote, branch)
                 return
             if last:
                 raise _unreachable(remote, words_of(err) or f"it did not send {there[:10]}")
@@ -134,8 +139,10 @@ class Remote(Objects):
             "--progress",
             "--no-tags",
             "--no-prune",
+            "--refmap=",  # what the user's settings would make of the branch, too
             "--no-recurse-submodules",
             *(["--depth=1000000"] if whole else []),
+            *(["--keep"] if self.is_collecting() else []),  # as a pack, which no gc takes before a ref holds it
             *(["--no-filter"] if f"remote.{remote}.promisor" in self.settings() else []),
             remote,
             *wanted,

@@ -226,12 +226,19 @@ def test_a_stale_lock_on_the_index_does_not_stop_anything_and_is_moved_aside(clo
     assert fields(b, x)["title"] == "T"
 
 
-def test_a_stale_lock_on_the_branch_is_moved_aside(clones: Clones) -> None:
+def test_stale_locks_on_the_branch_and_what_goes_with_it_are_moved_aside(clones: Clones) -> None:
     a, b = clones
+    sync(b)
+    b.create("from b")
+    sync(b)
     x = a.create("T")
-    (a.path / ".git/refs/heads/tbd-sync.lock").write_bytes(b"")
-    sync(a, b)
-    assert fields(b, x)["title"] == "T"
+    for ref in ("refs/heads/tbd-sync", STANDS_ON, "refs/remotes/origin/tbd-sync"):
+        (a.path / f".git/{ref}.lock").write_bytes(b"")
+    began = time.monotonic()
+    sync(a)
+    assert time.monotonic() - began < 5 and not list((a.path / ".git/refs").rglob("*.lock"))
+    settle(a, b)
+    assert fields(b, x)["title"] == "T" and titles(a) == {"from b", "T"}
 
 
 def test_a_damaged_index_is_made_anew(clones: Clones) -> None:

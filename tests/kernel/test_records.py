@@ -105,6 +105,10 @@ NO_ENTITIES = [
     ('{"id": "../../x", "title": "x"}', (), "not an entity's id"),
     ('{"title": "x", "priority": 9}', (), "priority"),
     ('{"title": "x", "status": "open", "resolution": "canceled"}', (), "resolution"),
+    (f'{{"title": "x", "zz": {"[" * 100_000}{"]" * 100_000}}}', (), "not JSON"),
+    (f'{{"title": "x", "zz": {"[" * 60}{"]" * 60}}}', (), "read back"),
+    ('{"title": "x", "zz": NaN}', (), "not JSON"),
+    (json.dumps({"title": "x", "zz": "y" * 5_000_000}), (), "larger than"),
     ('{"title": "x"}', ("--if-version", "1"), "needs an entity with an id"),
     ('{"title": "x"}', ("--if-version", "x"), "takes a number"),
 ]
@@ -139,6 +143,15 @@ def test_below_f08_new_keys_are_refused_by_name(repo: Clone) -> None:
     config.write_text(config.read_text().replace("tbd_format: f08", "tbd_format: f04"))
     done = wk(repo, "put", stdin='{"title": "x", "delegate": "me"}')
     assert done.code == 1 and "delegate needs format f08" in done.err
+
+
+def test_below_f08_a_new_key_that_is_there_already_does_not_stop_a_put(repo: Clone) -> None:
+    x = repo.create("X", "--delegate", "bot")
+    config = repo.path / ".tbd/config.yml"
+    config.write_text(config.read_text().replace("tbd_format: f08", "tbd_format: f04"))
+    assert wk(repo, "put", stdin=wk(repo, "get", x).out.replace("title: X", "title: Y")).code == 0
+    found = repo.json("show", x)
+    assert (found["title"], found["delegate"], found["version"]) == ("Y", "bot", 2)
 
 
 def test_a_query_prints_one_object_per_line_or_rows(repo: Clone) -> None:

@@ -15,12 +15,10 @@ from typing import NamedTuple
 
 from tbdx.errors import Disk
 from tbdx.errors import Git as GitError
-from tbdx.kernel.pending import blob_id
-from tbdx.store import files
 from tbdx.store.failpoint import reach
 from tbdx.store.git import Git
 from tbdx.store.layout import Repo
-from tbdx.store.objects import PLAIN, Change
+from tbdx.store.objects import PACK_FROM, PLAIN, Change, blob_id
 
 Tree = Mapping[str, tuple[str, str]]  # path -> (mode, blob)
 SHA1 = "0" * 40
@@ -76,7 +74,8 @@ class MemoryGit(Git):
         self._change("worktree")
         path, branch = args[-2:]
         own = f"{self.repo.common}/worktrees/{os.path.basename(path)}"
-        for place, name, text in ((own, "gitdir", f"{path}/.git\n"), (path, ".git", f"gitdir: {own}\n")):
+        tie = ((own, "gitdir", f"{path}/.git\n"), (path, ".git", f"gitdir: {own}\n"))
+        for place, name, text in (*tie, (own, "HEAD", "ref: in memory\n"), (own, "commondir", "../..\n")):
             os.makedirs(place, exist_ok=True)
             with open(f"{place}/{name}", "w") as f:
                 f.write(text)
@@ -170,16 +169,12 @@ class MemoryGit(Git):
 
     # writing our branch
 
-    def hash_files(self, paths: Sequence[str]) -> list[str]:
-        if not paths:
-            return []
-        self._change("hash-object")
-        out = []
-        for path in paths:
-            data = files.read(path, 1 << 30)
-            out.append(blob_id(data, SHA1))
-            self.memory.blobs[out[-1]] = data
-        return out
+    def hash_all(self, contents: Sequence[bytes]) -> list[str]:
+        if contents:
+            self._change("index-pack" if len(contents) >= PACK_FROM else "hash-object")
+        ids = [blob_id(data, SHA1) for data in contents]
+        self.memory.blobs |= zip(ids, contents, strict=True)
+        return ids
 
     def commit_tree(
         self,
@@ -259,14 +254,14 @@ class MemoryGit(Git):
         found = {ref[11:]: at for ref, at in self._at(remote).refs.items() if ref.startswith("refs/heads/")}
         return {branch: at for branch, at in sorted(found.items()) if not branches or branch in branches}
 
-    def fetch(self, remote: str, branch: str, there: str) -> str:
+    def fetch(self, remote: str, branch: str, there: str) -> None:
         self._change("fetch")
         at, tip = self._at(remote), self.heads(remote).get(branch)
-        if tip is None:
-            raise GitError(f"remote {remote} cannot be reached: no {branch} there", reason="unreachable")
-        self.memory.take(tip, at)
-        self.memory.refs[f"refs/remotes/{remote}/{branch}"] = tip
-        return tip
+        if tip is not None:
+            self.memory.take(tip, at)
+            self.memory.refs[f"refs/remotes/{remote}/{branch}"] = tip
+        if there not in self.memory.commits:
+            raise GitError(f"remote {remote} cannot be reached: it did not send {there[:10]}", reason="unreachable")
 
     def push(self, remote: str, branch: str, commit: str) -> tuple[bool, str]:
         self._change("push")

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial, partialmethod
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -53,6 +54,12 @@ STEPS = {"create": 2, "update": 14, "close": 4, "by_hand": 5, "open_editor": 3, 
 STEPS |= {"sync": 18, "push": 2, "pull": 2, "tbd": 3, "carry": 2, "collect": 1}
 # asked over and over, and always answered alike within one run
 SAME = ((locks, "_boot_id"), (locks, "_namespace"), (locks, "_started"), (config, "parse"))
+
+
+def stored_below(git: Git, root: str) -> dict[str, str]:
+    """The files of a folder, stored: path in it -> blob."""
+    held = [rel for rel, _ in files.walk(root)]
+    return dict(zip(held, git.hash_all([Path(root, rel).read_bytes() for rel in held]), strict=True))
 
 
 class Violation(AssertionError):
@@ -450,7 +457,9 @@ class World:
         on_tip = tip and k.git.worktree_git_dir() and k.git.worktree_tree() == k.git.tree_of(tip)
         if tip and on_tip and self.chance.random() < 0.7:
             here = [f"{DATA}{rel}" for rel, _ in files.walk(k.repo.data)]
-            stored = dict(zip(here, k.git.hash_files([f"{clone.worktree}/{path}" for path in here]), strict=True))
+            stored = dict(
+                zip(here, k.git.hash_all([files.read(f"{clone.worktree}/{path}", MOST) for path in here]), strict=True)
+            )
             new = k.git.commit_tree(tip, dict.fromkeys(k.git.tree(tip)) | stored, [tip], "tbd sync: by a real tbd")
             k.git.set_worktree_index(new)
             k.git.move_refs({REF: (new, tip)})
@@ -465,10 +474,8 @@ class World:
     def _carry(self, clone: Clone) -> None:
         """The outbox goes out on a branch of its owner's, as any other file of theirs."""
         root, branch, git = f"{clone.root}/{outbox.PLACE[:-1]}", f"work-{clone.name}", clone.kernel().git
-        held = [rel for rel, _ in files.walk(root)]
-        stored = git.hash_files([f"{root}/{rel}" for rel in held])
-        if held:
-            tree = {f"{outbox.PLACE}{rel}": blob for rel, blob in zip(held, stored, strict=True)}
+        tree = {f"{outbox.PLACE}{rel}": blob for rel, blob in stored_below(git, root).items()}
+        if tree:
             before = self.server.branch_tip(branch)
             parents = [before] if before and git.commit_of(before) else []
             git.arrive(branch, git.commit_tree(None, tree, parents, "work"))
