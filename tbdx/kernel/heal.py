@@ -7,21 +7,15 @@ must come to hold again is noted as the intent, which the next sync merges. The 
 from __future__ import annotations
 
 import os
-import time
 
 from tbdx.core import codec, conflict, merge, names
 from tbdx.errors import Sync, TbdxError
 from tbdx.kernel import Kernel
-from tbdx.kernel.worktree import is_ours, put, register
+from tbdx.kernel.worktree import clear_locks, is_ours, put, register
 from tbdx.store import files
 from tbdx.store.objects import BACKUP, PLAIN, STANDS_ON
 from tbdx.store.worktree import identity
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-STILL_S = 2.0  # a lock of git's in our own worktree that stays the same so long, while we hold tbd's, has no holder
 OLD_S = 3600.0  # a temporary file of that age is nobody's any more
 _UNDER_WAY = {
     "rebase-merge": "rebase",
@@ -41,8 +35,7 @@ def worktree(k: Kernel) -> None:
     for name, verb in _UNDER_WAY.items():
         if os.path.lexists(f"{own}/{name}"):
             raise Sync(f"a {verb} is under way in {repo.worktree}", hint=f"git -C {repo.worktree} {verb} --abort")
-    locked = (f"refs/heads/{branch}", STANDS_ON, f"refs/remotes/{k.config.remote}/{branch}")
-    stale_locks(k, [f"{own}/index.lock", *(f"{repo.common}/{ref}.lock" for ref in locked)])
+    clear_locks(k, f"{own}/index.lock")
     if os.path.lexists(f"{own}/MERGE_HEAD"):
         _end_merge(k, f"{own}")
     refs = git.refs(f"refs/heads/{branch}", STANDS_ON)
@@ -163,27 +156,6 @@ def _is_issue(path: str) -> bool:
 
 def _named(data: bytes) -> set[str]:
     return {of for _, of in names.parse(data.decode("utf-8", "replace"))[0]}
-
-
-def stale_locks(k: Kernel, paths: Sequence[str]) -> None:
-    """Move git locks aside that nobody can hold: all that use them for long hold tbd's lock first, and we have that."""
-    before = {path: look for path in paths if (look := _look(path))}
-    deadline = time.monotonic() + STILL_S
-    while before and time.monotonic() < deadline:
-        time.sleep(0.05)
-        before = {path: look for path, look in before.items() if _look(path) == look}
-    for path in before:
-        aside = f"{k.repo.own}/backup/{os.path.basename(path)}-{k.now()[:23].replace(':', '-')}"
-        files.move(path, aside)
-        k.say("notice", f"{path} was left by a process that ended; it is kept as {aside}")
-
-
-def _look(path: str) -> tuple[int, int] | None:
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
 
 
 def backup(k: Kernel, commit: str) -> None:

@@ -7,6 +7,7 @@ change a byte, and nothing but plain files is taken.
 from __future__ import annotations
 
 import os
+import time
 
 from tbdx.core.ids import is_internal
 from tbdx.core.merge import ISSUES, NAMES
@@ -17,6 +18,7 @@ from tbdx.store import config as settings
 from tbdx.store import files
 from tbdx.store.objects import PLAIN, STANDS_ON
 
+STILL_S = 2.0  # a lock of git's that stays the same so long, while we hold tbd's, has no holder
 FOLDERS = (["issues"], ["mappings"], ["attic"])  # where no file can be
 NOTICE = "tbd-sync worktree was missing; auto-materialized it (fresh clone, or the worktree was removed)."
 
@@ -29,6 +31,8 @@ def materialize(k: Kernel, *, fresh: bool = False) -> None:
     """
     git, repo, config = k.git, k.repo, k.config
     settings.check_layout(repo)
+    with k.locked():
+        clear_locks(k)
     tip = git.branch_tip(config.branch)
     begin = _adopt_or_begin(k) if tip is None else None
     if (tip or begin) and not os.path.isdir(repo.issues):
@@ -102,6 +106,31 @@ def register(k: Kernel) -> None:
     git.put_worktree_on(branch)
     git.set_worktree_index(stands or "")
     k.say("notice", f"{k.repo.worktree} was no git worktree any more; it is one again, its files as they were")
+
+
+def clear_locks(k: Kernel, *paths: str) -> None:
+    """Move git's locks aside, those at `paths` and of our refs, that nobody can hold: all that use them for long hold
+    tbd's lock first, and we have that."""
+    config = k.config
+    refs = (f"refs/heads/{config.branch}", STANDS_ON, f"refs/remotes/{config.remote}/{config.branch}")
+    paths = (*paths, *(f"{k.repo.common}/{ref}.lock" for ref in refs))
+    before = {path: look for path in paths if (look := _look(path))}
+    deadline = time.monotonic() + STILL_S
+    while before and time.monotonic() < deadline:
+        time.sleep(0.05)
+        before = {path: look for path, look in before.items() if _look(path) == look}
+    for path in before:
+        aside = f"{k.repo.own}/backup/{os.path.basename(path)}-{k.now()[:23].replace(':', '-')}"
+        files.move(path, aside)
+        k.say("notice", f"{path} was left by a process that ended; it is kept as {aside}")
+
+
+def _look(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def populate(k: Kernel, commit: str) -> None:

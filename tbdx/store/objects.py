@@ -47,7 +47,7 @@ _SETTINGS = [part for setting in _QUIET for part in ("-c", setting)]
 _FLUSHED = ["-c", "core.fsyncObjectFiles=true", "-c", "core.fsync=objects,derived-metadata,reference"]
 _LIGHT = ["-c", "pack.window=0"]  # looking for deltas among issues costs more than it saves
 _STORES = {"hash-object", "write-tree", "commit-tree", "update-ref", "fetch", "push", "index-pack", "bundle"}
-_CHANGES = _STORES | {"worktree", "read-tree", "update-index", "symbolic-ref", "init", "config"}
+_CHANGES = _STORES | {"worktree", "read-tree", "update-index", "symbolic-ref", "reflog", "init", "config"}
 
 
 class Change:

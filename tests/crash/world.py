@@ -6,6 +6,7 @@ or its new ones, the next command works at once, and the next syncs end where ev
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -295,7 +296,8 @@ def same(a: Files, b: Files) -> bool:
 
 
 def _compared(path: str, data: bytes | None) -> object:
-    """Short ids are given by chance, and again after a stop that took them: of ids.yml the issues count."""
-    if data is None or not path.endswith("ids.yml"):
-        return data
-    return {row.partition(b": ")[2] for row in data.splitlines()}
+    """What counts of a file. Short ids are given by chance, and again after a stop that took them: of ids.yml, the
+    issues. What has to be healed first looks at the clock more often: of a time, all but the milliseconds."""
+    if data is not None and path.endswith("ids.yml"):
+        return {row.partition(b": ")[2] for row in data.splitlines()}
+    return data and re.sub(rb"(\d\d:\d\d:\d\d)\.\d{3}Z", rb"\1Z", data)
