@@ -108,7 +108,10 @@ def _objects(k: Kernel) -> None:
         path = f"{k.repo.common}/objects/{name[:2]}/{name[2:]}"
         if os.path.lexists(path):
             _aside(k, path)
-    git.hash_all([data for data in _contents(k) if blob_id(data, damaged[0]) in damaged])
+    for data in _contents(k):
+        name = blob_id(data, damaged[0])
+        if name in damaged:
+            git.put_loose(name, "blob", data)
     left = git.unreadable(damaged)
     if left and git.has_remote(k.config.remote):
         git.fetch_again(k.config.remote, k.config.branch)

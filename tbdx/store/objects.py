@@ -288,6 +288,15 @@ class Objects:
         self.ask("index-pack", "--stdin", stdin=body + end)
         return ids
 
+    def put_loose(self, name: str, kind: str, data: bytes) -> None:
+        """Store an object as a file of its own, although git believes to have it: where a pack's copy is damaged, git
+        reads this one. Raises Disk."""
+        import zlib
+
+        path = f"{self.repo.common}/objects/{name[:2]}/{name[2:]}"
+        files.make_folder(os.path.dirname(path))
+        files.write(path, zlib.compress(b"%s %d\0" % (kind.encode(), len(data)) + data), scratch=self.repo.scratch)
+
     def move_refs(self, moves: Mapping[str, tuple[str, str | None]]) -> None:
         """Move refs, all or none: ref -> (new, old); old None: it must not be there yet, '': wherever it is.
 

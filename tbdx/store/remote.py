@@ -128,9 +128,19 @@ class Remote(Objects):
             code, pack, err = self.run("pack-objects", "--all", "--stdout", "-q", git_dir=peer)
             if code:
                 raise GitError(f"git pack-objects failed: {words_of(err)}")
-            self.ask("index-pack", "--stdin", stdin=pack)
+            self.run(
+                "index-pack", "--stdin", stdin=pack
+            )  # which is refused where a damaged object is in a pack of ours
+            self._take_lacking(peer, "refs/heads/x")
         finally:
             files.discard(peer)
+
+    def _take_lacking(self, peer: str, tip: str) -> None:
+        """Store what a commit of another repository needs and cannot be read here. Raises GitError, Disk."""
+        listed = self.ask("rev-list", "--objects", tip, git_dir=peer).decode("utf-8", "replace")
+        for name in self.unreadable(line.split(" ")[0] for line in listed.splitlines()):
+            kind = self.ask("cat-file", "-t", name, git_dir=peer).decode().strip()
+            self.put_loose(name, kind, self.ask("cat-file", kind, name, git_dir=peer))
 
     def _fetch(self, remote: str, *wanted: str, whole: bool = False) -> tuple[int, str]:
         code, _, err = self._remote(
@@ -205,11 +215,23 @@ class Remote(Objects):
         if code or not ref or (len(found) > 1 and ref != f"refs/heads/{branch}"):
             raise GitError(f"{path} is not a bundle of {branch}{f': {words_of(err)}' if code else ''}")
         code, _, err = self.run("bundle", "unbundle", path, ref)  # all of it, what seems to be here too
-        if code:
+        if code and not self._unbundled_aside(path, ref, found[ref]):
             raise GitError(
                 f"{path} cannot be read: {words_of(err)}", hint="it may be cut short, or need commits not here"
             )
         return found[ref]
+
+    def _unbundled_aside(self, path: str, ref: str, tip: str) -> bool:
+        """Read a bundle where no damaged object of ours is in its way, and take from there; False when it is no good."""
+        peer = f"{self.repo.own}/peer.{os.getpid()}.git"
+        self._make_aside(peer, alone=True)
+        try:
+            if self.run("bundle", "unbundle", path, ref, git_dir=peer)[0]:
+                return False
+            self._take_lacking(peer, tip)
+            return True
+        finally:
+            files.discard(peer)
 
 
 def _unreachable(remote: str, words: str, reason: str = "unreachable") -> GitError:
