@@ -70,7 +70,9 @@ def look(k: Kernel, head: str) -> Pending:
         if not blob or blob != tree.get(path):
             try:
                 data = files.read(f"{k.repo.data}/{rel}", MOST)
-            except (FileNotFoundError, TbdxError):
+            except FileNotFoundError:
+                return look(k, head)  # it went since the folder was listed
+            except TbdxError:
                 found.withheld[path] = "cannot be read"
                 continue
             blob = blob_id(data, head)

@@ -222,7 +222,7 @@ class Remote(Objects):
         return found[ref]
 
     def _unbundled_aside(self, path: str, ref: str, tip: str) -> bool:
-        """Read a bundle where no damaged object of ours is in its way, and take from there; False when it is no good."""
+        """Read a bundle where no damaged object of ours is in its way, and take from there; False if it is no good."""
         peer = f"{self.repo.own}/peer.{os.getpid()}.git"
         self._make_aside(peer, alone=True)
         try:

@@ -105,6 +105,38 @@ def test_loose_refs_are_never_needed(clones: Clones) -> None:
 # remotes
 
 
+def test_a_mirror_is_a_remote_like_any_other_and_no_place_for_a_tracker(clones: Clones, at: At) -> None:  # D7
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    git(a.path.parent, "clone", "-q", "--mirror", str(origin(a)), "mirror.git")
+    mirror = at(a.path.parent / "mirror.git")
+    done = mirror.run("list")
+    assert done.code == 1 and "bare git repository" in done.err
+    for clone in clones:
+        clone.git("remote", "set-url", "origin", str(mirror.path))
+    a.run("update", x, "--title", "from a")
+    b.run("update", x, "--priority", "0")
+    for clone in (a, b, a):
+        sync(clone)
+    assert tip(a) == tip(b) == mirror.git("rev-parse", "tbd-sync").strip() != git(origin(a), "rev-parse", "tbd-sync")
+    git(mirror.path, "push", "-q", "origin")  # as mirrors do: every ref of its own
+    assert git(origin(a), "rev-parse", "tbd-sync").strip() == tip(a)
+
+
+def test_a_worktree_of_a_mirror_takes_part(clones: Clones, at: At) -> None:  # D7
+    a, b = clones
+    a.create("Before")
+    sync(a, b)
+    git(a.path.parent, "clone", "-q", "--mirror", str(origin(a)), "mirror.git")
+    git(a.path.parent / "mirror.git", "worktree", "add", "-q", "../c", "main")
+    c = at(a.path.parent / "c")
+    takes_part(c, b)
+    c.create("Late")
+    assert c.json("sync")["summary"]["sent"]["new"] == 1
+    settle(c, a)
+
+
 def test_of_several_remotes_the_one_of_the_settings_is_used_whatever_git_would_push_to(clones: Clones) -> None:
     a, b = clones
     git(a.path.parent, "init", "-q", "--bare", "other.git")

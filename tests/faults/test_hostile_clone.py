@@ -16,6 +16,7 @@ import pytest
 
 from cli.test_untrusted_text import LINES
 from conftest import Clone, git
+from damage import snapshot
 from kernel.test_sync import Clones, another, origin, settle, sync
 from tbdx.cli.table import COMMANDS
 
@@ -138,6 +139,17 @@ def test_nothing_that_a_clone_brings_is_run(victim: tuple[Clone, Path]) -> None:
     assert not canary.exists()
     place = Path(clone.kernel.repo.worktree)
     assert not [p for p in place.rglob("*") if p.is_file() and os.access(p, os.X_OK)] and not (place / "x").exists()
+
+
+def test_no_command_leaves_a_hook_or_a_setting_behind(victim: tuple[Clone, Path]) -> None:  # S8
+    clone, _ = victim
+    hooks = clone.path / ".git/hooks"
+    before = snapshot(hooks), (clone.path / ".git/config").read_bytes()
+    for argv in LINES_OF_A_VICTIM:
+        run(clone, argv, clone.path)
+    assert (snapshot(hooks), (clone.path / ".git/config").read_bytes()) == before
+    own = clone.path / ".git/worktrees/data-sync-worktree"
+    assert not (own / "hooks").exists() and not (own / "config.worktree").exists()
 
 
 def can_trace() -> bool:

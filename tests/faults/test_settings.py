@@ -280,6 +280,11 @@ def in_conflict(clones: Clones) -> None:
         assert {fields(clone, x)["title"], attic(clone, x)["title"]} == {"from a", "from b"}
 
 
+def test_every_case_of_the_matrix_has_a_cell() -> None:
+    elsewhere = {11, 12, 15}  # the caller's environment, and a hook that is not the user's: below
+    assert {int(name[1:3]) for name in SETTINGS if name[0] == "E"} == set(range(1, 15)) - elsewhere
+
+
 WAYS = {"there and back": there_and_back, "in conflict": in_conflict}
 
 
@@ -348,3 +353,46 @@ def test_other_languages_and_encodings_of_the_caller_make_no_difference(
     assert fields(b, x)["title"] == "Grüße 漢字"
     origin(a).rename(origin(a).with_suffix(".gone"))
     assert json.loads(a.run("sync", "--json").out)["reason"] == "unreachable"
+
+
+def test_traces_and_programs_of_the_environment_make_no_difference(
+    clones: Clones, monkeypatch: pytest.MonkeyPatch
+) -> None:  # E12
+    a, b = clones
+    their = settle_in(clones, "")
+    programs = "GIT_EXTERNAL_DIFF GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_PAGER EDITOR VISUAL PAGER GIT_ASKPASS SSH_ASKPASS"
+    for name in programs.split():
+        monkeypatch.setenv(name, f"{their}/hang")
+    for name in "GIT_TRACE GIT_TRACE_SETUP GIT_TRACE_PACKET GIT_TRACE2 GIT_TRACE2_EVENT GIT_CURL_VERBOSE".split():
+        monkeypatch.setenv(name, "1")
+    for way in WAYS.values():
+        way(clones)
+    assert "trace" not in a.run("sync").err and [*their.rglob("*.ran")] == []
+    settle(a, b)
+
+
+def test_a_hook_of_a_server_that_lets_no_ref_move_is_told_and_everything_is_kept(clones: Clones) -> None:  # E15
+    a, b = clones
+    sync(b)
+    hook = origin(a) / "hooks/reference-transaction"
+    script(hook, 'echo "closed for the night" >&2; exit 1')
+    x = a.create("T")
+    done = a.run("sync", "--json")
+    said = json.loads(done.err.splitlines()[-1])
+    assert done.code == 6 and said["code"] == "not_published" and said["error"], done
+    assert a.json("show", x)["title"] == "T"
+    hook.unlink()
+    settle(a, b)
+    assert fields(b, x)["title"] == "T"
+
+
+@pytest.mark.parametrize("when", ["prepared", "committed"])
+def test_a_hook_of_the_users_that_lets_no_ref_move_is_not_run(clones: Clones, when: str) -> None:  # E15
+    their = clones[0].path.parent / "their/hooks"
+    script(their / "reference-transaction", f'[ "$1" != {when} ]')
+    for clone in clones:
+        clone.git("config", "core.hooksPath", str(their))
+    for way in WAYS.values():
+        way(clones)
+    assert [*their.parent.rglob("*.ran")] == []
+    settle(*clones)

@@ -1,4 +1,4 @@
-"""A sync killed around its push, and a fix at each of its steps: nothing twice, nothing out of reach (faults.md A6-A8)."""
+"""A sync killed around its push, and a fix at each of its steps: nothing twice, nothing out of reach (A6-A8)."""
 
 from __future__ import annotations
 

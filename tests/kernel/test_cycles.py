@@ -134,6 +134,21 @@ def test_pure_views_end_on_chains_and_rings_of_5000() -> None:
     assert views.cycles({n: [p] for n, p in parent.items()}) == []
 
 
+def test_pure_views_end_on_5000_diamonds_one_below_the_other() -> None:
+    from tbdx.core import snapshot, views
+
+    size = 5000
+    below = {n: [n + 1, n + 2] if n % 3 == 0 else [n - n % 3 + 3] for n in range(3 * size)} | {3 * size: []}
+    edges = {str(n): [str(m) for m in more] for n, more in below.items()}
+    issues = [
+        {"id": n, "status": "open", "priority": 2, "dependencies": [{"target": m} for m in more]}
+        for n, more in edges.items()
+    ]
+    at = snapshot.of(issues, str)
+    assert views.cycles(edges) == [] and len(views.ready(at)) == 1 and len(views.blocked(at)) == 3 * size
+    assert views.cycles(edges | {str(3 * size): ["0"]}) != []
+
+
 def test_update_parent_names_the_cycle(repo: Clone) -> None:
     a, b, c = (repo.create(t) for t in "ABC")
     repo.json("update", b, "--parent", a)
