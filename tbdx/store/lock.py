@@ -176,7 +176,7 @@ def read_record(path: str) -> dict[str, Any] | None:
 
     try:
         found = json.loads(files.read(path, 4096))
-    except (OSError, ValueError, TbdxError):
+    except (OSError, ValueError, RecursionError, TbdxError):
         return None
     return found if isinstance(found, dict) else None
 
