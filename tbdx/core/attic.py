@@ -80,8 +80,9 @@ def what(entry: bytes) -> bytes:
 
 
 def file_part(field: str) -> str:
-    """A field name as part of a file name: what a front matter calls its keys must not choose where we write."""
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in field)[:40]
+    """A field name as part of a file name: what a front matter calls its keys must not choose where we write, nor that
+    two names differ only by case, which some disks take for one."""
+    safe = "".join(c.lower() if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in field)[:40]
     return safe if safe == field else f"{safe}-{sum(field.encode()) % 9973}"
 
 

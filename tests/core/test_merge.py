@@ -673,6 +673,12 @@ def test_fields_whose_safe_names_are_alike_get_files_of_their_own() -> None:
     assert len(attic.attic_files(merge.merge_issues(BASE, a, b)[1], lambda _: None)) == 2
 
 
+def test_fields_that_differ_only_by_case_get_files_that_differ_by_more() -> None:  # faults.md B6
+    names = ("mood", "Mood", "MOOD", "moOd")
+    a, b = (later(n, **dict.fromkeys(names, n)) for n in (2, 3))
+    assert len({path.lower() for path in attic.attic_files(merge.merge_issues(BASE, a, b)[1], lambda _: None)}) == 4
+
+
 def test_an_attic_entry_never_takes_the_place_of_an_older_one() -> None:
     a, b = later(2, title="A"), later(3, title="B")
     first, _ = merge.merge_trees({PATH: data(BASE)}, {PATH: data(a)}, {PATH: data(b)})

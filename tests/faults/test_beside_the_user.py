@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -130,3 +131,16 @@ def test_locks_that_the_users_git_holds_are_neither_waited_for_nor_touched(clone
     sync(b, a)
     assert a.run("doctor", "--fix").code == 0 and len(a.json("list")) == 2
     assert of_the_user(a) == before and all(lock.read_text() == "theirs" for lock in locks)
+
+
+def test_a_lock_of_gits_that_is_given_back_meanwhile_was_somebodys_and_is_left_to_them(clones: Clones) -> None:  # D14
+    a, _ = clones
+    sync(a)
+    a.create("T")
+    lock = a.path / ".git/worktrees/data-sync-worktree/index.lock"
+    lock.write_bytes(b"theirs")
+    given_back = threading.Timer(0.3, lock.unlink)
+    given_back.start()
+    sync(a)
+    given_back.join()
+    assert not [*(a.path / ".git/tbdx").glob("backup/index.lock*")] and not lock.exists()
