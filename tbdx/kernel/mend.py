@@ -32,9 +32,14 @@ def mend(k: Kernel) -> list[str]:
         say(level, text)
 
     k.say = note
+    trouble = None
     try:
         _layout(k)
         k.open()
+        try:
+            _objects(k)
+        except GitError as e:
+            trouble = e
         with k.writing():
             _locks(k)
             heal.worktree(k)
@@ -45,7 +50,8 @@ def mend(k: Kernel) -> list[str]:
             k.names.load()
             k.names.save()
             _temporary(k)
-        _objects(k)
+        if trouble:
+            raise trouble
     finally:
         k.say = say
     return done
@@ -100,8 +106,7 @@ def _contents(k: Kernel) -> Iterator[bytes]:
 def _objects(k: Kernel) -> None:
     """Objects of the sync branch that cannot be read: from the worktree's files, else from the remote."""
     git = k.git
-    tip = git.branch_tip(k.config.branch)
-    damaged = git.damaged(tip) if tip else []
+    damaged = git.damaged(k.config.branch)
     if not damaged:
         return
     for name in damaged:

@@ -110,7 +110,9 @@ def commit(k: Kernel, withheld: dict[str, str], sent: list[str] | None = None) -
     for n in range(_TRIES):
         head = git.branch_tip(k.config.branch)
         if head is None:
-            raise Sync(f"branch {k.config.branch} went away", hint="repeat the command")
+            raise Sync(
+                f"branch {k.config.branch} cannot be read", hint="repeat the command; tbdx doctor --fix mends it"
+            )
         found = _prepared(k, head)
         withheld.clear()
         withheld.update(found.withheld)

@@ -343,15 +343,20 @@ class Objects:
             self.run("index-pack", "--stdin", stdin=pack)
         return self.is_whole(new, old)
 
-    def damaged(self, commit: str) -> list[str]:
-        """The objects that a commit, its history and its files need and that cannot be read."""
-        code, out, _ = self.run("rev-list", "--objects", commit)
+    def damaged(self, branch: str) -> list[str]:
+        """The objects that a branch, its history and its files need and that cannot be read; its tip may be one."""
+        code, out, _ = self.run("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}")
+        if code:
+            return []
+        tip = out.decode().strip()
+        code, out, _ = self.run("rev-list", "--objects", tip)
         named = [line.split(b" ")[0].decode() for line in out.splitlines()]
         if code:  # something on the way: let git look at everything, and try whatever it names
             import re
 
             _, out, err = self.run("fsck", "--no-dangling", "--no-reflogs", "--no-progress")
-            named = re.findall(r"\b[0-9a-f]{40,64}\b", out.decode("utf-8", "replace") + err)
+            named = [tip]
+            named += re.findall(r"(?<!pack-)\b[0-9a-f]{40,64}\b", out.decode("utf-8", "replace") + err)
         return self.unreadable(named)
 
     def unreadable(self, names: Iterable[str]) -> list[str]:

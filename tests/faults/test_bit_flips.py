@@ -12,12 +12,15 @@ from kernel.test_mend import blob_of, break_object
 from kernel.test_sync import Clones, attic, data_files, fields, origin, settle, sync
 from tbdx.core import merge
 
+ABOVE = {"tree": f"tbd-sync:{merge.ISSUES[:-1]}", "commit": "tbd-sync"}
 
-def packed(clone: Clone, shown: str) -> tuple[str, Path]:
-    """Pack everything, and flip a bit of an issue's blob there; its name, the pack."""
+
+def packed(clone: Clone, shown: str, kind: str = "blob") -> tuple[str, Path]:
+    """Pack everything, and flip a bit of an issue's blob there, or of the tree or commit above; its name, the pack."""
     clone.git("gc", "-q")
     blob, loose = blob_of(clone, shown)
     assert not loose.exists()
+    blob = clone.git("rev-parse", ABOVE[kind]).strip() if kind in ABOVE else blob
     (index,) = (clone.path / ".git/objects/pack").glob("*.idx")
     rows = (row.split() for row in clone.git("verify-pack", "-v", str(index)).splitlines())
     at, size = next((int(row[4]), int(row[3])) for row in rows if row and row[0] == blob)
@@ -60,6 +63,28 @@ def test_a_bit_flipped_in_a_pack_is_mended_from_a_bundle_where_no_remote_is_in_r
     assert a.git("cat-file", "blob", blob).startswith("---")
     gone.rename(origin(a))
     settle(a, b)
+
+
+@pytest.mark.parametrize("where", ["loose", "in a pack"])
+@pytest.mark.parametrize("kind", ["tree", "commit"])
+def test_a_bit_flipped_in_a_tree_or_commit_is_named_and_mended(clones: Clones, kind: str, where: str) -> None:
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    if where == "loose":
+        name = a.git("rev-parse", ABOVE[kind]).strip()
+        break_object(a.path / f".git/objects/{name[:2]}/{name[2:]}")
+    else:
+        name, _ = packed(a, x, kind)
+    a.run("update", x, "--title", "from a")
+    b.run("update", x, "--priority", "0")
+    sync(b)
+    done = a.run("sync")
+    assert done.code == 1 and "doctor --fix" in done.err and a.json("show", x)["title"] == "from a", done
+    assert a.run("doctor", "--fix").code == 0
+    assert a.git("cat-file", "-t", name).strip() == kind
+    settle(a, b)
+    assert (fields(b, x)["title"], fields(b, x)["priority"]) == ("from a", 0)
 
 
 @pytest.mark.parametrize("where", ["loose", "in a pack"])
