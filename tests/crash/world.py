@@ -262,10 +262,8 @@ class World:
         """What tells two states of all clones and their remote apart: each file's content, but of the cache its size,
         and of a lock, whose token comes by chance, that it is there."""
         out = hashlib.sha1()
-        ours = (
-            p for place in self.root.iterdir() if place.name not in ("home", "base", "begin") for p in _all_in(place)
-        )
-        for path in sorted(ours):
+        ours = [place for place in self.root.iterdir() if place.name not in ("home", "base", "begin")]
+        for path in sorted(path for place in ours for path in (place, *place.rglob("*"))):
             name = str(path.relative_to(self.root))
             if "/locks/" in name:
                 out.update(f"{os.path.dirname(name)} {len(name.split('owner'))}\0".encode())
