@@ -22,8 +22,7 @@ from killing import at, stopping
 Record = Callable[[str, object], None]
 WAYS = ("kill", "EIO", "ENOSPC")
 THREE = {"one", "two", "three"}
-# half a minute after the lock was taken; setting the merge driver up; what a gc took just now
-UNREACHED = {"lock.touch", "git.config", "git.reflog"}
+UNREACHED = {"lock.touch", "git.reflog"}  # half a minute after the lock was taken; what a gc took just now
 WHOLE = bool(os.environ.get("TBDX_CRASH_WHOLE"))  # every stop, as `run.py` wants it
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
 
