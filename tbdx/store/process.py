@@ -83,6 +83,8 @@ def run(
         what = next((a for a in argv[1:] if not a.startswith("-") and "=" not in a), "")
         late = f"said nothing for {e.timeout:.0f} s" if e.timeout == silent_s else f"took longer than {e.timeout:.0f} s"
         raise GitError(f"{os.path.basename(argv[0])} {what} {late} and was ended", reason="timeout")
+    except OSError as e:
+        raise GitError(f"{argv[0]} cannot be talked to: {e.strerror}")
     finally:
         if child.poll() is None:
             with contextlib.suppress(ProcessLookupError):

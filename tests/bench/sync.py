@@ -145,6 +145,35 @@ def race(root: Path, tool: str, env: dict[str, str]) -> float:
     return took
 
 
+def publish(root: Path, tool: str, env: dict[str, str], rounds: int) -> tuple[int, int, float]:
+    """(syncs, how many failed, the 95th percentile of their seconds) of 12 clones that publish a new issue at once."""
+    tracker = Tracker(root, tool, 100, env)
+    clones = []
+    for n in range(12):
+        tracker.git(root, "clone", "-q", "o.git", f"c{n}")
+        clones.append(tracker.subject(f"c{n}"))
+        tracker.sync(clones[-1])
+    took, failed = list[float](), 0
+    for n in range(rounds):
+        for clone in clones:
+            os.chdir(clone.root)
+            clone.run(f"create new{n}")
+        began = time.monotonic()
+        running = [
+            subprocess.Popen([tool, "sync", "--issues"], cwd=clone.root, env=env, stdout=-3, stderr=-3)
+            for clone in clones
+        ]
+        while running:
+            ended = [child for child in running if child.poll() is not None]
+            took += [time.monotonic() - began] * len(ended)
+            failed += sum(child.returncode != 0 for child in ended)
+            running = [child for child in running if child not in ended]
+            time.sleep(0.005)
+        for clone in (*clones, *clones):
+            tracker.sync(clone)
+    return len(took), failed, sorted(took)[int(len(took) * 0.95)]
+
+
 def measure(tool: str, rounds: int, merges: bool) -> dict[tuple[str, int], float]:
     out: dict[tuple[str, int], float] = {}
     for n in (1_000, 10_000):
@@ -158,6 +187,8 @@ def measure(tool: str, rounds: int, merges: bool) -> dict[tuple[str, int], float
         out[RACE, 0] = race(root, tool, corpus.plain_env(root / "home"))
         if merges:
             out[MERGE, 1_000] = merge(root / "m", tool, rounds, corpus.plain_env(root / "home"))
+        syncs, failed, p95 = publish(root / "p", tool, corpus.plain_env(root / "home"), 5 if merges else 1)
+        print(f"{Path(tool).name}: 12 clones publish at once: {failed} of {syncs} syncs failed, p95 {p95:.1f} s wall")
         os.chdir("/")
     return out
 

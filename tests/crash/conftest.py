@@ -10,7 +10,7 @@ import pytest
 from conftest import Clone, alone, make_clones, put_copy
 from tbdx.kernel import work
 from tbdx.kernel.sync import sync
-from tbdx.store import entities
+from tbdx.store import entities, process
 
 
 def _make(root: Path) -> None:
@@ -25,8 +25,13 @@ def _make(root: Path) -> None:
 
 @pytest.fixture
 def clones(
-    tmp_path: Path, at: Callable[[Path], Clone], tmp_path_factory: pytest.TempPathFactory
+    tmp_path: Path,
+    at: Callable[[Path], Clone],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[Clone, Clone]:
-    """Two clones of one remote, both with the issues test-one, test-two and test-three."""
+    """Two clones of one remote, both with the issues test-one, test-two and test-three; commits are of one moment."""
+    for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
+        monkeypatch.setitem(process._SET, name, "@1750000000 +0000")
     put_copy("three", _make, tmp_path_factory, tmp_path)
     return at(tmp_path / "a"), at(tmp_path / "b")
