@@ -128,9 +128,7 @@ class Remote(Objects):
             code, pack, err = self.run("pack-objects", "--all", "--stdout", "-q", git_dir=peer)
             if code:
                 raise GitError(f"git pack-objects failed: {words_of(err)}")
-            self.run(
-                "index-pack", "--stdin", stdin=pack
-            )  # which is refused where a damaged object is in a pack of ours
+            self.run("index-pack", "--stdin", stdin=pack)  # refused where a pack of ours has the object, but damaged
             self._take_lacking(peer, "refs/heads/x")
         finally:
             files.discard(peer)
