@@ -109,19 +109,17 @@ def _objects(k: Kernel) -> None:
     damaged = git.damaged(k.config.branch)
     if not damaged:
         return
-    for name in damaged:
-        path = f"{k.repo.common}/objects/{name[:2]}/{name[2:]}"
-        if os.path.lexists(path):
-            _aside(k, path)
     for data in _contents(k):
         name = blob_id(data, damaged[0])
         if name in damaged:
             git.put_loose(name, "blob", data)
-    left = git.unreadable(damaged)
+    left = git.damaged(k.config.branch)
     if left and git.has_remote(k.config.remote):
         git.fetch_again(k.config.remote, k.config.branch)
-        left = git.unreadable(damaged)
-    k.say("notice", f"{len(damaged) - len(left)} damaged object(s) of the sync branch are whole again")
+        left = git.damaged(k.config.branch)
+    mended = len(damaged) - len(git.unreadable(damaged))
+    if mended:
+        k.say("notice", f"{mended} damaged object(s) of the sync branch are whole again")
     if left:
         raise GitError(
             f"{len(left)} object(s) of the sync branch cannot be read, {left[0]} among them",

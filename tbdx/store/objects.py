@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from tbdx.errors import Disk
 from tbdx.errors import Git as GitError
@@ -290,10 +291,12 @@ class Objects:
 
     def put_loose(self, name: str, kind: str, data: bytes) -> None:
         """Store an object as a file of its own, although git believes to have it: where a pack's copy is damaged, git
-        reads this one. Raises Disk."""
+        reads this one. What stood there is kept aside. Raises Disk."""
         import zlib
 
         path = f"{self.repo.common}/objects/{name[:2]}/{name[2:]}"
+        if os.path.lexists(path):
+            files.move(path, f"{self.repo.own}/backup/{name}.{time.time_ns()}")
         files.make_folder(os.path.dirname(path))
         files.write(path, zlib.compress(b"%s %d\0" % (kind.encode(), len(data)) + data), scratch=self.repo.scratch)
 

@@ -103,6 +103,23 @@ def test_a_damaged_object_is_whole_again(clones: Clones, how: str, helped_by: st
     settle(a, b)
 
 
+def test_a_damaged_object_of_the_users_stays_where_it_is(clones: Clones) -> None:
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    (a.path / "mine").write_text("of the user")
+    a.git("add", "mine")
+    name = a.git("rev-parse", ":mine").strip()
+    mine = a.path / f".git/objects/{name[:2]}/{name[2:]}"
+    break_object(mine)
+    left = mine.read_bytes()
+    ours = a.git("rev-parse", "tbd-sync^{tree}").strip()
+    break_object(a.path / f".git/objects/{ours[:2]}/{ours[2:]}")
+    assert any("whole again" in said for said in fix(a))
+    assert mine.read_bytes() == left and a.json("show", x)["title"] == "T"
+    settle(a, b)
+
+
 def test_a_damaged_object_that_nobody_has_is_named_with_what_to_run(clones: Clones) -> None:
     a, b = clones
     x = a.create("T")
