@@ -238,7 +238,7 @@ class World:
         still = SimpleNamespace(monotonic=lambda: self.waited, sleep=self._sleep, time=time.time)
         still.time_ns = lambda: self.look_ns
         with ExitStack() as stack:
-            for module in ("kernel.sync", "kernel.heal", "store.lock", "store.cache"):
+            for module in ("kernel.sync", "kernel.worktree", "store.lock", "store.cache"):
                 stack.enter_context(mock.patch(f"tbdx.{module}.time", still))
             for of, name in SAME:
                 stack.enter_context(mock.patch.object(of, name, cache(getattr(of, name))))
