@@ -124,7 +124,9 @@ class Watched:
         for path in self.log.iterdir():
             path.unlink()
         act(self.git)
-        found = {x for path in self.log.iterdir() for x in re.findall(r"sync\(\d+<.*?/\.git/([^>]*)>", path.read_text())}
+        found = {
+            x for path in self.log.iterdir() for x in re.findall(r"sync\(\d+<.*?/\.git/([^>]*)>", path.read_text())
+        }
         return " ".join(sorted(found))
 
 
