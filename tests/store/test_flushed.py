@@ -179,3 +179,86 @@ def test_git_flushes_what_comes_by_a_bundle(clones: tuple[Clone, Clone], tmp_pat
     found = watched.flushed(lambda g: g.read_bundle(str(tmp_path / "x.bundle"), "tbd-sync"))
     assert "objects/pack/tmp_pack_" in found
     assert subprocess.run(["git", "fsck"], cwd=b.path, capture_output=True).returncode == 0
+
+
+# what our commands have git write, and flush themselves
+
+
+@pytest.fixture
+def flushed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that this process flushes."""
+    out: list[str] = []
+    fsync = os.fsync
+
+    def flush(fd: int) -> None:
+        out.append(os.readlink(f"/proc/self/fd/{fd}"))
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    return out
+
+
+def was(flushed: list[str], *ends: str) -> bool:
+    """Whether all of the files were; the last names of private ones differ each time."""
+    return all(any(re.search(rf"/{end}$", path) for path in flushed) for end in ends)
+
+
+TIE = [rf"worktrees/data-sync-worktree/{name}" for name in ("HEAD", "commondir", "gitdir")]
+
+
+def test_a_new_worktree_is_flushed_with_its_tie_to_git(clones: tuple[Clone, Clone], flushed: list[str]) -> None:
+    a, b = clones
+    x = a.create("One")
+    name = a.file(x).name
+    a.run("sync")
+    flushed.clear()
+    assert b.run("list").code == 0
+    assert was(flushed, "data-sync-worktree/.git", *TIE, r"tmp/index\.[^/]*", rf"issues/\.{name}\.[^/]*")
+
+
+def test_a_worktree_that_is_tied_anew_is_flushed_with_its_tie(clones: tuple[Clone, Clone], flushed: list[str]) -> None:
+    a, _ = clones
+    Path(a.kernel.repo.worktree, ".git").unlink()
+    flushed.clear()
+    assert a.run("sync").code == 0
+    assert was(flushed, *TIE, r"tmp/index\.[^/]*") and flushed.count(f"{a.kernel.repo.worktree}/.git")
+
+
+def test_a_worktree_that_is_put_back_on_its_branch_has_its_head_flushed(
+    clones: tuple[Clone, Clone], flushed: list[str]
+) -> None:
+    a, _ = clones
+    git(Path(a.kernel.repo.worktree), "checkout", "-q", "--detach")
+    flushed.clear()
+    assert a.run("sync").code == 0
+    assert was(flushed, TIE[0])
+
+
+def test_what_a_sync_writes_is_flushed(clones: tuple[Clone, Clone], flushed: list[str]) -> None:
+    a, b = clones
+    x = a.create("One")
+    name = a.file(x).name
+    a.run("sync")
+    b.run("list")
+    a.run("update", x, "--title", "Two")
+    a.run("sync")
+    flushed.clear()
+    assert b.run("sync").code == 0
+    assert was(flushed, rf"tmp/\.{name}\.[^/]*", r"tmp/\.intent\.[^/]*", r"tmp/index\.[^/]*")
+
+
+def test_a_bundle_is_flushed_before_it_has_its_name(clones: tuple[Clone, Clone], flushed: list[str]) -> None:
+    assert clones[0].run("bundle", "create", "../x.bundle").code == 0
+    assert was(flushed, r"tmp/bundle\.\d+")
+
+
+def test_the_repository_that_other_branches_are_looked_into_is_flushed(
+    clones: tuple[Clone, Clone], flushed: list[str]
+) -> None:
+    a, b = clones
+    b.git("push", "-q", "origin", "HEAD:topic")
+    b.git("commit", "-q", "--allow-empty", "-m", "more")
+    b.git("push", "-q", "origin", "HEAD:topic")
+    assert a.run("sync").code == 0
+    ends = [r"\.config\.[^/]*", "HEAD", r"objects/info/\.alternates\.[^/]*"]
+    assert was(flushed, *(f"aside.git/{end}" for end in ends))
