@@ -124,3 +124,43 @@ def test_a_ref_that_somebody_made_in_that_moment_is_not_written_over(
         act()
     assert done and e.value.reason == "moved"
     assert git(a.path, "rev-parse", ref).strip() == other
+
+
+# a kill at that moment leaves files and an index that the next sync can tell from the branch's
+
+
+def _commit(a: Clone, b: Clone) -> None:
+    a.create("pending")
+
+
+def _merge(a: Clone, b: Clone) -> None:
+    b.create("news")
+    sync(b)
+
+
+def _heal(a: Clone, b: Clone) -> None:
+    git(worktree(a), "checkout", "-q", "--detach", "HEAD~1")
+
+
+LAST = {"commit": (_commit, "update-ref"), "merge": (_merge, "update-ref"), "heal": (_heal, "symbolic-ref")}
+
+
+@pytest.mark.parametrize("what", LAST)
+def test_a_branch_is_moved_last(clones: Clones, what: str) -> None:
+    a, b = clones
+    x = a.create("x")
+    sync(a, b)
+    prepare, point = LAST[what]
+    prepare(a, b)
+    held: list[str | None] = []
+
+    def look() -> None:
+        hook, failpoint.hook = failpoint.hook, None
+        held.append(a.kernel.git.worktree_tree())
+        failpoint.hook = hook
+
+    stands = git(worktree(a), "rev-parse", "HEAD^{tree}").strip()
+    with just_before(f"git.{point}", 1, look):
+        sync(a)
+    wanted = stands if what == "heal" else a.git("rev-parse", "tbd-sync^{tree}").strip()
+    assert held == [wanted] and fields(a, x)["title"] == "x"

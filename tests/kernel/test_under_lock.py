@@ -13,7 +13,9 @@ import pytest
 from conftest import Clone, git
 from kernel.test_outbox import carry, only_own_branch, refuse_pushes
 from kernel.test_sync import Clones, origin, settle, sync
+from tbdx.errors import TbdxError
 from tbdx.kernel import edit
+from tbdx.store import config as settings
 from tbdx.store import files
 from tbdx.store.git import Git
 
@@ -184,9 +186,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_whatever_changes_is_changed_under_the_lock(
-    clones: Clones, watch: Callable[[Clone], Watch], case: Case
-) -> None:
+def test_what_changes_is_changed_under_the_lock(clones: Clones, watch: Callable[[Clone], Watch], case: Case) -> None:
     a, b = clones
     x = a.create("x")
     sync(a)
@@ -248,3 +248,12 @@ def test_short_ids_that_others_gave_meanwhile_are_kept(repo: Clone) -> None:
     with k.writing():
         k.give_short(k.new_id(), "mine")
     assert f"{made.partition('-')[2]}: " in (repo.data / "mappings/ids.yml").read_text()
+
+
+def test_a_format_that_changed_while_a_command_waited_for_the_lock_stops_it(repo: Clone) -> None:
+    k = repo.kernel
+    k.open()
+    layout = Path(settings.layout_path(k.repo))
+    layout.write_text(layout.read_text().replace("f0", "f9"))
+    with pytest.raises(TbdxError), k.writing():
+        pass

@@ -64,7 +64,7 @@ def test_a_live_holder_is_waited_for_and_named(path: str) -> None:
         began = time.monotonic()
         with pytest.raises(Locked, match=f"held by process {os.getpid()} on {HOST}"), Lock(path, wait_s=0.1):
             pass
-        assert time.monotonic() - began >= 0.1
+        assert 0.1 <= time.monotonic() - began < 2
         assert leftovers(path) == ["data-sync.lock"]
 
 
