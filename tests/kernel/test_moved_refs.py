@@ -140,9 +140,15 @@ def _merge(a: Clone, b: Clone) -> None:
 
 def _heal(a: Clone, b: Clone) -> None:
     git(worktree(a), "checkout", "-q", "--detach", "HEAD~1")
+    git(worktree(a), "read-tree", "tbd-sync")
 
 
-LAST = {"commit": (_commit, "update-ref"), "merge": (_merge, "update-ref"), "heal": (_heal, "symbolic-ref")}
+# how it is prepared, and which git call moves the branch, or the HEAD
+LAST = {
+    "commit": (_commit, "git.update-ref", 1),
+    "merge": (_merge, "git.update-ref", 1),
+    "heal": (_heal, "git.symbolic-ref", 2),  # the first one only reads
+}
 
 
 @pytest.mark.parametrize("what", LAST)
@@ -150,7 +156,7 @@ def test_a_branch_is_moved_last(clones: Clones, what: str) -> None:
     a, b = clones
     x = a.create("x")
     sync(a, b)
-    prepare, point = LAST[what]
+    prepare, point, n = LAST[what]
     prepare(a, b)
     held: list[str | None] = []
 
@@ -160,7 +166,7 @@ def test_a_branch_is_moved_last(clones: Clones, what: str) -> None:
         failpoint.hook = hook
 
     stands = git(worktree(a), "rev-parse", "HEAD^{tree}").strip()
-    with just_before(f"git.{point}", 1, look):
+    with just_before(point, n, look):
         sync(a)
     wanted = stands if what == "heal" else a.git("rev-parse", "tbd-sync^{tree}").strip()
     assert held == [wanted] and fields(a, x)["title"] == "x"

@@ -116,7 +116,6 @@ def _carried(a: Clone, b: Clone) -> None:
     assert b.run("sync").code == 6
     carry(b)
     (origin(b) / "hooks/update").unlink()
-    sync(a)
 
 
 def _bundle(a: Clone, b: Clone) -> None:

@@ -35,7 +35,6 @@ MOVED = "tests/kernel/test_moved_refs.py::"
 SYNC = "tests/kernel/test_sync.py::"
 HEAL = "tests/kernel/test_heal.py::"
 GC = "tests/faults/test_gc.py::"
-TRANSPORT = "tests/faults/test_transport.py::"
 GARBAGE = "tests/faults/test_garbage.py::"
 READERS = "tests/faults/test_readers.py::"
 CACHE = "tests/kernel/test_snapshot.py::"
@@ -370,7 +369,7 @@ SWAPS = [
         "store/objects.py",
         "if old and not self._secure(new, old):",
         "if False:",
-        f"{GC}test_objects_taken_before_the_branch_held_them_are_stored_again",
+        f"{GC}test_objects_taken_by_a_gc_that_looked_before_the_branch_held_them_are_stored_again",
     ),
     Row(
         "while a gc runs, what a ref holds is packed",
@@ -421,8 +420,8 @@ LOCKS = [
     Row(
         "a command that has no lock takes it",
         "kernel/__init__.py",
-        "self.own = Lock(self.k.repo.lock).__enter__()",
-        "self.own = Lock(self.k.repo.lock)",
+        "            self.own = Lock(self.k.repo.lock).__enter__()\n            self.k._lock = self.own\n",
+        "            pass\n",
         f"{HELD}[create]",
     ),
     Row(
@@ -451,7 +450,7 @@ LOCKS = [
         "store/lock.py",
         "            os.mkdir(self.path)\n",
         "            os.makedirs(self.path, exist_ok=True)\n",
-        f"{LOCK}test_only_one_of_many_holds_it_at_a_time",
+        f"{LOCK}test_an_empty_lock_is_waited_for_until_it_is_old",
     ),
     Row(
         "a dead holder's lock is renamed, and given back when it is another's by then",
@@ -541,8 +540,8 @@ LOCKS = [
     Row(
         "a long holder shows that it lives",
         "kernel/__init__.py",
-        "            self._lock.touch()",
-        "            pass",
+        "        self.touch()\n        if self.progress",
+        "        if self.progress",
         "tests/kernel/test_bulk.py::test_a_long_command_shows_that_it_lives",
     ),
     Row(
@@ -574,21 +573,21 @@ ORDERS = [
         "kernel/sync.py",
         "    heal.note_intent(k, new)\n    _apply",
         "    _apply",
-        f"{SYNC}test_a_kill_while_files_are_written_loses_nothing_even_when_git_has_collected_its_garbage[8]",
+        "tests/kernel/test_bundle.py::test_a_bundle_whose_taking_in_was_killed_is_taken_in_by_the_next_sync",
     ),
     Row(
         "what an earlier command began is finished first",
         "kernel/sync.py",
         "    return integrate(k, unfinished, report) if unfinished else head",
         "    return head",
-        f"{SYNC}test_a_kill_while_files_are_written_loses_nothing_even_when_git_has_collected_its_garbage[8]",
+        "tests/kernel/test_bundle.py::test_a_bundle_whose_taking_in_was_killed_is_taken_in_by_the_next_sync",
     ),
     Row(
         "what a healed branch had is noted before the branch is moved",
         "kernel/heal.py",
         "        note_intent(k, tip)\n        backup(k, tip)\n",
         "        backup(k, tip)\n",
-        f"{HEAL}test_a_branch_that_somebody_moved_alone_takes_no_edit_back",
+        f"{MOVED}test_a_branch_moved_in_that_moment_is_not_moved_back[while edits are committed]",
     ),
     Row(
         "what a healed branch had is kept under a ref",
@@ -749,7 +748,7 @@ OUTSIDE = [
         "store/process.py",
         '    "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",\n',
         '    "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file:ext",\n',
-        "tests/faults/test_git_kinds.py::test_an_address_that_runs_a_program_is_refused",
+        "tests/faults/test_git_kinds.py::test_an_address_that_runs_a_program_is_refused[ext::touch canary]",
     ),
     Row(
         "git asks nothing on a terminal",
@@ -763,21 +762,21 @@ OUTSIDE = [
         "store/process.py",
         '    "SSH_ASKPASS": "true",\n    "SSH_ASKPASS_REQUIRE": "never",\n',
         "",
-        f"{TRANSPORT}test_a_question_for_a_password_over_ssh_is_no_reason_to_wait",
+        f"{GIT}test_the_environment_keeps_what_reaches_a_remote_and_drops_what_points_elsewhere",
     ),
     Row(
         "ssh has no terminal",
         "store/process.py",
         ", start_new_session=True",
         ", process_group=0",
-        f"{TRANSPORT}test_a_question_for_a_password_over_ssh_is_no_reason_to_wait",
+        f"{GIT}test_a_command_has_no_terminal",
     ),
     Row(
         "git asks no program of the user's settings",
         "store/process.py",
         'return {"GIT_ASKPASS": "true"} | kept | _SET',
         "return kept | _SET",
-        f"{TRANSPORT}test_a_question_for_a_password_over_http_is_no_reason_to_wait",
+        f"{GIT}test_the_environment_keeps_what_reaches_a_remote_and_drops_what_points_elsewhere",
     ),
     Row(
         "a program is ended with its whole group",
@@ -812,7 +811,7 @@ OUTSIDE = [
         "kernel/worktree.py",
         "    if mode != PLAIN or not plain or parts[:2]",
         "    if parts[:2]",
-        f"{SYNC}test_a_link_that_came_through_the_remote_is_not_written",
+        f"{PLACES}test_the_tree_of_a_remote_can_place_nothing_elsewhere",
     ),
     Row(
         "a merge writes only what is ours",

@@ -117,6 +117,8 @@ class Watched:
         (folder / "git").write_text(script.format(log=self.log, git=shutil.which("git")))
         (folder / "git").chmod(0o755)
         dot = str(clone.path / ".git")
+        if script == WATCHED:  # whatever the user's settings say
+            clone.git("config", "core.fsync", "none")
         env = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
         self.git = Git(Repo(str(clone.path), dot, dot), env)
 

@@ -94,6 +94,7 @@ def test_the_environment_keeps_what_reaches_a_remote_and_drops_what_points_elsew
     assert {k: env[k] for k in kept} == kept
     assert not {"GIT_DIR", "GIT_INDEX_FILE", "GIT_CONFIG_COUNT", "GIT_TRACE"} & env.keys()
     assert (env["LC_ALL"], env["GIT_TERMINAL_PROMPT"], env["GIT_ASKPASS"]) == ("C", "0", "true")
+    assert (env["SSH_ASKPASS"], env["SSH_ASKPASS_REQUIRE"]) == ("true", "never")
 
 
 def test_every_variable_that_git_calls_local_is_dropped(g: Git) -> None:
@@ -216,3 +217,9 @@ def test_a_push_is_not_signed_and_takes_no_tag_along(pushing: Git) -> None:
         run_git(where, "config", key, value)
     assert pushing.push("origin", "x", one) == (True, "")
     assert run_git(where, "ls-remote", "origin").count("\n") == 1
+
+
+def test_a_command_has_no_terminal(tmp_path: Path) -> None:
+    code, out, _ = process.run(["sh", "-c", "cat /proc/$$/stat"], os.environ, cwd=str(tmp_path), limit_s=9)
+    pid, session = (out.decode().split()[n] for n in (0, 5))
+    assert code == 0 and pid == session  # a session of its own has none

@@ -187,7 +187,8 @@ def test_the_record_of_a_waiter_that_was_killed_does_not_break_the_lock_of_an_ol
     os.makedirs(path)
     code = f"from tbdx.store.lock import Lock; Lock({path!r}).__enter__()"
     child = subprocess.Popen([sys.executable, "-c", code])
-    while not any(Path(x).stat().st_mtime == 0 for x in locks.prepared_records(path)):
+    until = time.monotonic() + 3
+    while not any(Path(x).stat().st_mtime == 0 for x in locks.prepared_records(path)) and time.monotonic() < until:
         time.sleep(0.01)
     child.kill()
     child.wait()
