@@ -19,7 +19,8 @@ from tbdx.cli import common
 from tbdx.cli import main as cli_main
 from tbdx.kernel import Kernel, setup
 
-FLOOR = Path(__file__).parent / "floor"
+ROOT = Path(__file__).parent.parent
+FLOOR = ROOT / "tests/floor"
 MEMORY = "/dev/shm"
 if os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 << 30:
     # every write here is flushed, and a busy disk would make thousands of flushes wait
@@ -49,6 +50,7 @@ def seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     env = {
         "PATH": path,
         "HOME": str(home),
+        "PYTHONPATH": str(ROOT),  # a tbdx that a test starts is this one, whatever is installed
         "TMPDIR": str(tmp_path),
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_ALLOW_PROTOCOL": "file",

@@ -104,7 +104,8 @@ def damage(path: str, data: bytes) -> str | None:
 def commit(k: Kernel, withheld: dict[str, str], sent: list[str] | None = None) -> str:
     """Commit the worktree's changes to the branch, and give its tip. Called under the lock.
 
-    `withheld` becomes what was left out, and why; `sent` gets the letter of each file that was committed.
+    `withheld` becomes what was left out, and why; `sent` gets the letter of each file that was committed. Raises
+    GitError, its reason 'moved', when somebody moved the branch: what the files stand on is not its tip any more.
     """
     git = k.git
     for n in range(_TRIES):
@@ -124,9 +125,9 @@ def commit(k: Kernel, withheld: dict[str, str], sent: list[str] | None = None) -
         try:
             new = _store(k, head, found)
         except GitError as e:
-            if e.reason not in ("moved", "") or n == _TRIES - 1:
+            if e.reason or n == _TRIES - 1:
                 raise
-            continue  # the branch moved, or a `git gc` took what no ref held yet, or the folder where it was to lie
+            continue  # a `git gc` took the folder where an object was to lie
         if new is None:
             continue
         clean.save(k.repo, new, found.seen, found.blobs, is_whole=not withheld)

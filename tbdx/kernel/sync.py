@@ -190,14 +190,20 @@ def _kept(k: Kernel, report: Report, message: str, reason: str) -> Kept:
     return Kept(message, report, unpushed, reason=reason, hint=hint)
 
 
-def begin(k: Kernel, report: Report) -> str:
+def begin(k: Kernel, report: Report, tries: int = _TRIES) -> str:
     """Heal, commit what is pending, and finish what an earlier command began; the branch's tip. Called under the lock.
 
-    What follows may note an intent of its own: by then none is left.
+    What follows may note an intent of its own: by then none is left. Somebody who knows of no lock may move the branch
+    meanwhile; then its files are not those of the worktree, which is healed again.
     """
-    heal.worktree(k)
-    heal.scratch(k)
-    head = commit_pending(k, report)
+    try:
+        heal.worktree(k)
+        heal.scratch(k)
+        head = commit_pending(k, report)
+    except GitError as e:
+        if e.reason != "moved" or tries == 1:
+            raise
+        return begin(k, report, tries - 1)
     unfinished = heal.intent(k)
     return integrate(k, unfinished, report) if unfinished else head
 
@@ -224,14 +230,17 @@ def integrate(k: Kernel, tip: str, report: Report, *, may_merge: bool = True) ->
     A person may save a file at any moment, lock or not: then it is committed first, and the merge is made again.
     """
     for n in range(_TRIES):
-        head = commit_pending(k, report)
         try:
+            head = commit_pending(k, report)
             head = _integrate_once(k, head, tip, report, may_merge=may_merge)
         except _Moved:
             continue
         except GitError as e:
-            if e.reason or n == _TRIES - 1:
+            if e.reason not in ("moved", "") or n == _TRIES - 1:
                 raise
+            if e.reason == "moved":  # as after a kill here: what the files hold is kept, and comes in by another merge
+                heal.intent_done(k)
+                begin(k, report)
             continue  # as in `pending.commit`
         heal.intent_done(k)
         return head
@@ -239,7 +248,7 @@ def integrate(k: Kernel, tip: str, report: Report, *, may_merge: bool = True) ->
 
 
 class _Moved(Exception):
-    """A file, or the branch, is not what it was a moment ago."""
+    """A file is not what it was a moment ago."""
 
 
 def _integrate_once(k: Kernel, head: str, tip: str, report: Report, *, may_merge: bool) -> str:
@@ -260,12 +269,7 @@ def _integrate_once(k: Kernel, head: str, tip: str, report: Report, *, may_merge
     heal.note_intent(k, new)
     _apply(k, head, changes, was, report.withheld)
     git.set_worktree_index(new)
-    try:
-        git.move_refs({f"refs/heads/{k.config.branch}": (new, head), STANDS_ON: (new, "")})
-    except GitError as e:
-        if e.reason == "moved":
-            raise _Moved
-        raise
+    git.move_refs({f"refs/heads/{k.config.branch}": (new, head), STANDS_ON: (new, "")})
     report.conflicts += conflicts_of(losses)
     _count(report.received, [c.letter for path, c in theirs.items() if not path.startswith(attic.FOLDER)])
     return new

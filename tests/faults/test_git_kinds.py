@@ -157,7 +157,9 @@ def test_a_push_that_goes_to_another_place_than_the_fetch_is_not_called_publishe
     assert done.code == 6 and "took the push and does not show it" in done.err
 
 
-@pytest.mark.parametrize("url", ["ext::sh -c 'touch canary'", "-upload-pack=touch canary", "fd::17", "canary::x"])
+@pytest.mark.parametrize(
+    "url", ["ext::touch canary", "ext::sh -c 'touch canary'", "-upload-pack=touch canary", "fd::17", "canary::x"]
+)
 def test_an_address_that_runs_a_program_is_refused(clones: Clones, url: str) -> None:
     a, _ = clones
     a.git("config", "remote.origin.url", url)

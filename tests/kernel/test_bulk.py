@@ -8,8 +8,8 @@ import pytest
 
 from conftest import Clone
 from tbdx.core import codec
-from tbdx.kernel import Kernel
 from tbdx.store import files
+from tbdx.store.lock import Lock
 
 HINT = {"pending": True, "hint": "Run `tbd sync` to publish."}
 
@@ -291,6 +291,6 @@ def test_text_output_names_what_changed_and_what_did_not(repo: Clone) -> None:
 def test_a_long_command_shows_that_it_lives(repo: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [repo.create(f"{n}") for n in range(3)]
     touched: list[int] = []
-    monkeypatch.setattr(Kernel, "touch", lambda self: touched.append(1))
+    monkeypatch.setattr(Lock, "touch", lambda self: touched.append(1))
     repo.json("close", *ids)
     assert len(touched) == 3

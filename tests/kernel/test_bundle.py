@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from conftest import Clone, new_git
-from kernel.test_sync import Clones, attic, data_files, fields, settle, sync, tip
+from kernel.test_sync import Clones, attic, data_files, fields, put_by, settle, sync, tip
+from killing import stopping
 from tbdx.kernel import setup
+from tbdx.kernel import sync as verb
 
 
 def test_a_bundle_carries_pending_edits_the_attic_and_files_of_other_kinds(clones: Clones) -> None:
@@ -101,3 +103,20 @@ def test_odd_file_names_are_files(clones: Clones, name: str) -> None:
     a.create("T")
     assert a.run("bundle", "create", "--", name).code == 0 and (a.path / name).is_file()
     assert b.run("bundle", "apply", str(a.path / name)).code == 0 and len(b.json("list")) == 1
+
+
+def test_a_bundle_whose_taking_in_was_killed_is_taken_in_by_the_next_sync(
+    clones: Clones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = clones
+    made = [a.create(f"{n}") for n in range(3)]
+    sync(a, b)
+    for x in made:
+        b.run("update", x, "--title", "from the bundle")
+    assert b.run("bundle", "create", "../x.bundle").code == 0
+    written = put_by(verb, monkeypatch)
+    with stopping(lambda _: "kill" if len(written) == 2 else "") as stop:
+        a.run("bundle", "apply", "../x.bundle")
+    assert stop.dead
+    sync(a)
+    assert [fields(a, x)["title"] for x in made] == ["from the bundle"] * 3

@@ -8,14 +8,17 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from conftest import Clone, git
-from kernel.test_sync import Clones, another, attic, fields, origin, settle, sync, tip
+from kernel.test_sync import Clones, another, attic, fields, origin, put_by, settle, sync, tip
 from killing import at as at_point
 from killing import stopping
 from tbdx.core import merge
+from tbdx.kernel import pending
+from tbdx.kernel import worktree as hidden
 from tbdx.store.objects import BACKUP, STANDS_ON
 
 
@@ -241,6 +244,26 @@ def test_stale_locks_on_the_branch_and_what_goes_with_it_are_moved_aside(clones:
     assert fields(b, x)["title"] == "T" and titles(a) == {"from b", "T"}
 
 
+def test_a_lock_of_gits_that_goes_away_by_itself_is_left_to_its_holder(
+    clones: Clones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, _ = clones
+    lock = a.path / ".git/refs/heads/tbd-sync.lock"
+    lock.touch()
+    monkeypatch.setattr(hidden, "time", SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: lock.unlink()))
+    assert a.run("sync").err == "" and not list((a.path / ".git/tbdx/backup").glob("*"))
+
+
+def test_what_a_healed_branch_had_is_kept(clones: Clones) -> None:
+    a, _ = clones
+    a.create("T")
+    sync(a)
+    before = tip(a)
+    git(worktree(a), "checkout", "-q", "--detach", "HEAD~1")
+    sync(a)
+    assert before in backups(a)
+
+
 def test_a_damaged_index_is_made_anew(clones: Clones) -> None:
     x = apart(clones)
     (clones[0].path / ".git/worktrees/data-sync-worktree/index").write_bytes(b"DIRC\0\0nonsense")
@@ -346,6 +369,21 @@ def test_a_late_save_takes_nothing_back_that_its_version_number_does_not_tell(cl
     settle(a, b)
     assert {fields(b, x)["assignee"], attic(b, x).get("assignee")} == {"by hand", "late"}
     assert fields(b, x)["priority"] == 0
+
+
+def test_what_a_late_save_replaces_is_in_the_attic_before_it_is_replaced(
+    clones: Clones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, _ = clones
+    x = a.create("T")
+    sync(a)
+    in_the_editor = a.file(x).read_text()
+    a.run("update", x, "--title", "meanwhile")
+    sync(a)
+    a.file(x).write_text(in_the_editor.replace("title: T", "title: late"))
+    written = put_by(pending, monkeypatch)
+    sync(a)
+    assert [path.split("/")[2] for path in written] == ["attic", "issues"]
 
 
 def test_a_late_save_of_a_version_that_was_never_committed_takes_nothing_back(clones: Clones) -> None:

@@ -102,6 +102,19 @@ def start(clone: Clone, *argv: str) -> subprocess.Popen[str]:
     )
 
 
+def put_by(module: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that a module puts into the worktree from now on, in their order."""
+    out: list[str] = []
+    put = module.put
+
+    def noting(k: Any, path: str, data: bytes | None) -> None:
+        out.append(path)
+        put(k, path, data)
+
+    monkeypatch.setattr(module, "put", noting)
+    return out
+
+
 # there and back
 
 
@@ -465,6 +478,42 @@ def test_a_hand_edit_made_while_a_merge_is_on_is_not_overwritten(
     for clone in clones:
         found = fields(clone, x)
         assert (found["title"], found["priority"], found["description"]) == ("A", 0, "by hand")
+
+
+def test_of_what_a_sync_brings_the_attic_is_written_first_then_short_ids_then_issues(
+    clones: Clones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = clones
+    x = a.create("T")
+    sync(a, b)
+    b.run("update", x, "--title", "from b")
+    b.create("new")
+    sync(b)
+    a.run("update", x, "--title", "from a")
+    written = put_by(verb, monkeypatch)
+    sync(a)
+    assert [path.split("/")[2] for path in written] == ["attic", "mappings", "issues"]
+
+
+def test_a_file_that_is_damaged_between_the_look_and_the_commit_is_not_committed(
+    clones: Clones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = clones
+    x = a.create("T")
+    store, done = pending._store, list[str]()
+
+    def damaging(*args: Any) -> Any:
+        if not done:
+            done.append(a.file(x).read_text())
+            a.file(x).write_text("half")
+        return store(*args)
+
+    monkeypatch.setattr(pending, "_store", damaging)
+    assert a.run("sync").code == 1 and done
+    assert a.file(x).name not in a.git("ls-tree", "-r", "--name-only", "tbd-sync")
+    a.file(x).write_text(done[0])
+    settle(a, b)
+    assert fields(b, x)["title"] == "T"
 
 
 def test_files_that_never_rest_end_the_sync_and_stay_as_they_are(

@@ -150,3 +150,13 @@ def test_a_walk_gives_files_in_order_and_names_what_is_none(tmp_path: Path) -> N
     found = list(files.walk(str(root)))
     assert found == [("a", None), ("b/1", None), ("b/2", None), ("c", None), ("l", "a symbolic link"), ("p", "a FIFO")]
     assert list(files.walk(str(root / "nothing"))) == []
+
+
+def test_a_link_in_the_place_of_a_temporary_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("safe")
+    (tmp_path / "x").symlink_to("target")
+    with pytest.raises(OSError):
+        files.write_new(str(tmp_path / "x"), b"new")
+    with pytest.raises(Disk):
+        files.flush(str(tmp_path / "x"))
+    assert (tmp_path / "target").read_text() == "safe"

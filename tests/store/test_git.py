@@ -94,6 +94,7 @@ def test_the_environment_keeps_what_reaches_a_remote_and_drops_what_points_elsew
     assert {k: env[k] for k in kept} == kept
     assert not {"GIT_DIR", "GIT_INDEX_FILE", "GIT_CONFIG_COUNT", "GIT_TRACE"} & env.keys()
     assert (env["LC_ALL"], env["GIT_TERMINAL_PROMPT"], env["GIT_ASKPASS"]) == ("C", "0", "true")
+    assert (env["SSH_ASKPASS"], env["SSH_ASKPASS_REQUIRE"]) == ("true", "never")
 
 
 def test_every_variable_that_git_calls_local_is_dropped(g: Git) -> None:
@@ -155,3 +156,70 @@ def test_the_repository_is_described(bare_git: Clone) -> None:
     assert git.describe(str(bare_git.path)) == {"branch": "main", "detached": False, "unborn": False, "remotes": []}
     bare_git.git("checkout", "-q", "--detach")
     assert git.describe(str(bare_git.path))["branch"] is None
+
+
+@pytest.mark.parametrize("limits", [{"limit_s": 0.2}, {"limit_s": 9.0, "silent_s": 0.2}], ids=["all of it", "silence"])
+def test_a_command_has_so_much_time(tmp_path: Path, limits: dict[str, float]) -> None:
+    with pytest.raises(GitError) as e:
+        process.run(["sleep", "2"], os.environ, cwd=str(tmp_path), **limits)  # type: ignore[arg-type]
+    assert e.value.reason == "timeout"
+
+
+def test_children_that_keep_a_commands_output_open_are_not_waited_for(tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = process.run(["sh", "-c", "sleep 3 & echo said"], os.environ, cwd=str(tmp_path), limit_s=9)
+    assert done[:2] == (0, b"said\n") and time.monotonic() - began < 2.5
+
+
+def test_no_filter_has_a_say_in_what_is_stored(g: Git) -> None:
+    run_git(Path(g.repo.root), "config", "filter.change.clean", "tr a-z A-Z")
+    run_git(Path(g.repo.root), "config", "core.autocrlf", "true")
+    Path(g.repo.common, "info").mkdir(exist_ok=True)
+    Path(g.repo.common, "info/attributes").write_text("* filter=change text=auto\n")
+    (blob,) = g.hash_all([b"one\r\ntwo"])
+    assert g.blobs([blob])[blob] == b"one\r\ntwo"
+
+
+@pytest.fixture
+def pushing(g: Git, tmp_path: Path) -> Git:
+    """A git with a remote `origin`."""
+    run_git(tmp_path, "init", "-q", "--bare", "origin.git")
+    run_git(Path(g.repo.root), "remote", "add", "origin", str(tmp_path / "origin.git"))
+    return g
+
+
+def test_a_push_that_would_take_back_what_others_published_is_refused(pushing: Git) -> None:
+    one = commit(pushing, {"a": b"1"})
+    ours, theirs = (commit(pushing, {"a": data}, one) for data in (b"2", b"3"))
+    assert pushing.push("origin", "x", theirs) == (True, "")
+    assert pushing.push("origin", "x", ours) == (False, "behind")
+    assert pushing.heads("origin") == {"x": theirs}
+
+
+def test_a_push_asks_no_hook_even_where_no_setting_says_so(pushing: Git, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tbdx.store import objects
+
+    kept = (setting for setting in objects._QUIET if not setting.startswith("core.hooksPath"))
+    monkeypatch.setattr(objects, "_SETTINGS", [part for setting in kept for part in ("-c", setting)])
+    hook = Path(pushing.repo.common, "hooks/pre-push")
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    one = commit(pushing, {"a": b"1"})
+    assert pushing.push("origin", "x", one) == (True, "")
+
+
+def test_a_push_is_not_signed_and_takes_no_tag_along(pushing: Git) -> None:
+    where = Path(pushing.repo.root)
+    one = commit(pushing, {"a": b"1"})
+    run_git(where, "tag", "-a", "-m", "m", "v1", one)
+    for key, value in {"push.gpgSign": "true", "push.followTags": "true", "push.pushOption": "x"}.items():
+        run_git(where, "config", key, value)
+    assert pushing.push("origin", "x", one) == (True, "")
+    assert run_git(where, "ls-remote", "origin").count("\n") == 1
+
+
+def test_a_command_has_no_terminal(tmp_path: Path) -> None:
+    code, out, _ = process.run(["sh", "-c", "cat /proc/$$/stat"], os.environ, cwd=str(tmp_path), limit_s=9)
+    pid, session = (out.decode().split()[n] for n in (0, 5))
+    assert code == 0 and pid == session  # a session of its own has none

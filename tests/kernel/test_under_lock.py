@@ -1,0 +1,258 @@
+"""Whatever a command changes of the tracker, it changes under the lock; and what it stands on it has read there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from conftest import Clone, git
+from kernel.test_outbox import carry, only_own_branch, refuse_pushes
+from kernel.test_sync import Clones, origin, settle, sync
+from tbdx.errors import TbdxError
+from tbdx.kernel import edit
+from tbdx.store import config as settings
+from tbdx.store import files
+from tbdx.store.git import Git
+
+CALLS = ("write", "create", "remove", "remove_tree", "move", "replace")  # of `files`: the path that changes comes first
+ON_REFS = ("move_refs", "put_worktree_on", "tie_worktree", "add_worktree")
+
+
+class Watch:
+    """Notes what was changed of one clone's tracker while nobody held its lock."""
+
+    def __init__(self, clone: Clone) -> None:
+        repo = clone.kernel.repo
+        self.lock, self.common = repo.lock, repo.common
+        self.ours = (f"{repo.shared}/data-sync", f"{repo.own}/intent", f"{clone.path}/.tbd/workspaces")
+        self.changes, self.bare = 0, list[str]()
+
+    def note(self, what: str) -> None:
+        self.changes += 1
+        if not os.path.isdir(f"{self.lock}/owner"):
+            self.bare.append(what)
+
+    def note_path(self, name: str, path: str) -> None:
+        of_git = path.startswith((f"{self.common}/refs/", f"{self.common}/worktrees/"))
+        if path.startswith(self.ours) or of_git:
+            self.note(f"{name} {path}")
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Clone], Watch]]:
+    watches: list[Watch] = []
+
+    def on_files(name: str) -> None:
+        real = getattr(files, name)
+
+        def noting(*args: Any, **more: Any) -> Any:
+            for one in watches:
+                one.note_path(name, args[1] if name == "replace" else args[0])
+            return real(*args, **more)
+
+        monkeypatch.setattr(files, name, noting)
+
+    def on_refs(name: str) -> None:
+        real = getattr(Git, name)
+
+        def noting(self: Git, *args: Any) -> Any:
+            for one in watches:
+                if one.common == self.repo.common:
+                    one.note(f"{name} {args}")
+            return real(self, *args)
+
+        monkeypatch.setattr(Git, name, noting)
+
+    for name in CALLS:
+        on_files(name)
+    for name in ON_REFS:
+        on_refs(name)
+
+    def begin(clone: Clone) -> Watch:
+        watches.append(Watch(clone))
+        return watches[-1]
+
+    yield begin
+
+
+def _edited(a: Clone, b: Clone) -> None:
+    (x,) = [row["id"] for row in a.json("list") if row["title"] == "x"]
+    sync(b)
+    assert a.run("update", x, "--title", "from a").code == b.run("update", x, "--title", "from b").code == 0
+
+
+def _diverged(a: Clone, b: Clone) -> None:
+    _edited(a, b)
+    sync(b)
+
+
+def _merged(a: Clone, b: Clone) -> None:
+    _diverged(a, b)
+    sync(a)
+
+
+def _behind(a: Clone, b: Clone) -> None:
+    sync(b)
+    b.create("news")
+    sync(b)
+
+
+def _outbox(a: Clone, b: Clone) -> None:
+    refuse_pushes(origin(a))
+    a.create("held back")
+    assert a.run("sync").code == 6
+    (origin(a) / "hooks/pre-receive").unlink()
+
+
+def _carried(a: Clone, b: Clone) -> None:
+    sync(b)
+    only_own_branch(origin(b))
+    b.create("in a sandbox")
+    assert b.run("sync").code == 6
+    carry(b)
+    (origin(b) / "hooks/update").unlink()
+
+
+def _bundle(a: Clone, b: Clone) -> None:
+    _edited(a, b)
+    assert b.run("bundle", "create", "../x.bundle").code == 0
+
+
+def _saved(a: Clone, b: Clone) -> None:
+    sync(b)
+    b.create("in a copy")
+    assert b.run("save", "--dir", "../copy").code == 0
+
+
+def _beads(a: Clone, b: Clone) -> None:
+    row = '{"id":"bd-1","title":"From Beads","status":"open","priority":1,"issue_type":"task"}\n'
+    (a.path / "issues.jsonl").write_text(row)
+
+
+def _detached(a: Clone, b: Clone) -> None:
+    _merged(a, b)
+    git(Path(a.kernel.repo.worktree), "checkout", "-q", "--detach", "HEAD~1")
+
+
+def _fresh(a: Clone, b: Clone) -> None:
+    shutil.rmtree(a.kernel.repo.shared)
+    a.git("worktree", "prune")
+
+
+def _fresh_with_a_lock(a: Clone, b: Clone) -> None:
+    _fresh(a, b)
+    (a.path / ".git/refs/heads/tbd-sync.lock").touch()
+
+
+class Case(NamedTuple):
+    name: str
+    argv: tuple[str, ...]  # X is the issue `x`
+    prepare: Callable[[Clone, Clone], object] = lambda a, b: None
+    stdin: str = ""
+
+
+CASES = [
+    Case("create", ("create", "y")),
+    Case("update", ("update", "X", "--priority", "0")),
+    Case("close", ("close", "X")),
+    Case("reopen", ("reopen", "X"), lambda a, b: a.run("close", a.json("list")[0]["id"])),
+    Case("start", ("start", "X", "--as", "me")),
+    Case("pause", ("pause", "X")),
+    Case("resume", ("resume", "X"), lambda a, b: a.run("pause", a.json("list")[0]["id"])),
+    Case("label", ("label", "add", "X", "l")),
+    Case("depend", ("dep", "add", "X", "Y"), lambda a, b: a.create("other")),
+    Case("attic restore", ("attic", "restore", "X", "LOST"), _merged),
+    Case("beads", ("import", "issues.jsonl"), _beads),
+    Case("save", ("save", "--workspace", "w")),
+    Case("import", ("import", "--dir", "../copy"), _saved),
+    Case("workspace delete", ("workspace", "delete", "w"), lambda a, b: a.run("save", "--workspace", "w")),
+    Case("sync: commit", ("sync",), lambda a, b: a.create("y")),
+    Case("sync: merge", ("sync",), _diverged),
+    Case("sync: fast-forward", ("sync",), _behind),
+    Case("sync: own outbox", ("sync",), _outbox),
+    Case("sync: outbox on a branch", ("sync",), _carried),
+    Case("bundle create", ("bundle", "create", "../y.bundle"), lambda a, b: a.create("y")),
+    Case("bundle apply", ("bundle", "apply", "../x.bundle"), _bundle),
+    Case("doctor --fix", ("doctor", "--fix"), _detached),
+    Case("first command", ("list",), _fresh),
+    Case("first command past a lock of git's", ("list",), _fresh_with_a_lock),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_changes_is_changed_under_the_lock(clones: Clones, watch: Callable[[Clone], Watch], case: Case) -> None:
+    a, b = clones
+    x = a.create("x")
+    sync(a)
+    case.prepare(a, b)
+    lost = a.json("attic", "list", x)[0]["timestamp"] if "LOST" in case.argv else ""
+    others = [row["id"] for row in a.json("list", "--all") if row["id"] != x] if "Y" in case.argv else [""]
+    words = {"X": x, "LOST": lost, "Y": others[0]}
+    seen = watch(a)
+    done = a.run(*(words.get(part, part) for part in case.argv), stdin=case.stdin)
+    assert done.code == 0, done
+    assert seen.changes and seen.bare == []
+
+
+@pytest.mark.parametrize("given", ["a new entity", "one that is there"])
+def test_what_wk_puts_is_put_under_the_lock(repo: Clone, watch: Callable[[Clone], Watch], given: str) -> None:
+    import json
+
+    x = repo.create("x")
+    entity: dict[str, object] = {"title": "y"}
+    if given == "one that is there":
+        entity = repo.json("show", x) | entity
+    seen = watch(repo)
+    done = repo.run("put", "-", stdin=json.dumps(entity), tool="wk")
+    assert done.code == 0, done
+    assert seen.changes and seen.bare == []
+
+
+def test_what_an_editor_saved_is_stored_under_the_lock(repo: Clone, watch: Callable[[Clone], Watch]) -> None:
+    x = repo.create("x")
+    seen = watch(repo)
+
+    def editor(path: str) -> int:
+        Path(path).write_text(Path(path).read_text().replace("title: x", "title: y"))
+        return 0
+
+    edit.edit(repo.kernel, x, lambda _: None, editor)
+    assert repo.json("show", x)["title"] == "y" and seen.changes and seen.bare == []
+
+
+def test_what_a_rewound_remote_had_is_kept_under_the_lock(clones: Clones, watch: Callable[[Clone], Watch]) -> None:
+    a, b = clones
+    a.create("x")
+    sync(a, b)
+    b.create("y")
+    sync(b)
+    a.git("fetch", "-q", "origin", "+tbd-sync:refs/remotes/origin/tbd-sync")
+    git(origin(a), "update-ref", "refs/heads/tbd-sync", "refs/heads/tbd-sync~1")
+    seen = watch(a)
+    sync(a)
+    assert seen.changes and seen.bare == []
+    settle(a, b)
+
+
+def test_short_ids_that_others_gave_meanwhile_are_kept(repo: Clone) -> None:
+    """A command looks at ids.yml before it waits for the lock, and again when it has it."""
+    k = repo.kernel
+    k.names.load()
+    made = repo.create("meanwhile")
+    with k.writing():
+        k.give_short(k.new_id(), "mine")
+    assert f"{made.partition('-')[2]}: " in (repo.data / "mappings/ids.yml").read_text()
+
+
+def test_a_format_that_changed_while_a_command_waited_for_the_lock_stops_it(repo: Clone) -> None:
+    k = repo.kernel
+    k.open()
+    layout = Path(settings.layout_path(k.repo))
+    layout.write_text(layout.read_text().replace("f0", "f9"))
+    with pytest.raises(TbdxError), k.writing():
+        pass
