@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import functools
 import json
 import os
 import shutil
@@ -44,10 +46,19 @@ def told(done: subprocess.CompletedProcess[str], *codes: str) -> str:
     return str(said["code"])
 
 
+@functools.cache
+def alone_with_mounts() -> None:
+    """Give this process a mount namespace of its own."""
+    new_namespace = 0x20000  # CLONE_NEWNS; os.unshare comes with Python 3.12
+    if ctypes.CDLL(None).unshare(new_namespace) == 0:
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
 @contextmanager
 def mounted(place: Path, *options: str) -> Iterator[Path]:
-    """A file system of its own at a folder."""
+    """A file system of its own at a folder, which goes with this process at the latest: nobody else sees it."""
     place.mkdir(parents=True, exist_ok=True)
+    alone_with_mounts()
     done = subprocess.run(["mount", *options, str(place)], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"mounting is not permitted here: {done.stderr.strip()}")
