@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if "long" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="long form: run with --long"))
+
+
+def some_of(values: Iterable[Any], step: int) -> list[Any]:
+    """Parameters of a test, of which only every step-th is played without --long."""
+    return [v if n % step == 0 else pytest.param(v, marks=pytest.mark.long) for n, v in enumerate(values)]
 
 
 @pytest.fixture(autouse=True)

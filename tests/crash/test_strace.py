@@ -12,7 +12,7 @@ from crash.tracing import Stop, Tracer, needed
 from crash.world import SCENARIOS, Clones, Scenario, World
 
 ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EINTR")
-FEW = 6  # stops of a scenario in the plain form
+FEW = 4  # stops of a scenario in the plain form
 TRACED = [s for s in SCENARIOS if s.name in ("the first command of a clone", "create", "update", "sync: merge")]
 
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import Clone, git
+from conftest import Clone, git, some_of
 from kernel.test_sync import Clones, another, attic, fields, origin, put_by, settle, sync, tip
 from killing import at as at_point
 from killing import stopping
@@ -93,7 +93,7 @@ def test_what_killed_commands_left_in_the_scratch_folder_goes_with_a_sync_when_i
     assert sorted(p.name for p in scratch.iterdir()) == ["new", "new.tmp"]
 
 
-@pytest.mark.parametrize("what", ["pointer", "registration", "both", "HEAD", "commondir"])
+@pytest.mark.parametrize("what", some_of(["pointer", "registration", "both", "HEAD", "commondir"], 2))
 def test_a_worktree_that_lost_its_tie_to_git_keeps_its_unsynced_edits(clones: Clones, what: str) -> None:
     x = apart(clones)
     a = clones[0]
@@ -478,14 +478,17 @@ def shaped(clones: Clones, at: Callable[[Path], Clone], *how: str) -> Clone:
 
 @pytest.mark.parametrize(
     "how",
-    [
-        ["--depth=1"],
-        ["--depth=1", "--no-single-branch"],
-        ["--single-branch"],
-        ["--filter=blob:none"],
-        ["--filter=tree:0"],
-        ["--filter=blob:none", "--no-checkout", "--depth=1", "--no-single-branch"],
-    ],
+    some_of(
+        [
+            ["--depth=1"],
+            ["--depth=1", "--no-single-branch"],
+            ["--single-branch"],
+            ["--filter=blob:none"],
+            ["--filter=tree:0"],
+            ["--filter=blob:none", "--no-checkout", "--depth=1", "--no-single-branch"],
+        ],
+        3,
+    ),
     ids=" ".join,
 )
 def test_shallow_single_branch_and_partial_clones_take_part(

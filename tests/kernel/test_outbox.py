@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Clone, git
+from conftest import Clone, git, some_of
 from kernel.test_sync import another, attic, fields, origin, settle, sync
 from killing import at as at_point
 from killing import stopping
@@ -187,7 +187,7 @@ def test_an_outbox_is_taken_in_once_in_any_order_and_wherever_it_is_met(
     assert fields(a, x)["description"] == "ONE\ntwo\nTHREE" and a.json("attic", "list") == []
 
 
-@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
+@pytest.mark.parametrize("order", some_of(itertools.permutations(range(3)), 3))
 def test_outboxes_and_a_bundle_come_in_in_any_order(
     clones: tuple[Clone, Clone], at: Callable[[Path], Clone], order: tuple[int, ...]
 ) -> None:
