@@ -163,9 +163,10 @@ def _line_of(name: str, front: str, lines: dict[str, int] | None) -> int:
 def _rewrite_front(front: str, new: dict[str, Any]) -> str:
     from tbdx.core import loose
 
-    old, lines = loose.load_map(front, first_line=0)
-    chunks, tail = _chunks(front, lines)
-    out = []
+    first = front.lstrip("\n")  # blank lines at the top stay there: below a literal block they would count
+    old, lines = loose.load_map(first, first_line=0)
+    chunks, tail = _chunks(first, lines)
+    out = [front.removesuffix(first)]
     for name, value in in_file_order(new).items():
         same = name in old and _same(old[name], value)
         comments, raw = chunks.pop(name, ("", ""))

@@ -11,7 +11,7 @@ from tbdx.core.loose import load_map
 from tbdx.errors import BadFile
 
 few = settings(max_examples=100, deadline=None, database=None, derandomize=True)
-many = settings(max_examples=8_000, deadline=None, database=None)
+many = settings(max_examples=2_500, deadline=None, database=None)
 
 ODD = "ab:#-?|>'\"\\[]{}!&*%@`,~=<. \n\t_+0189exXoTFnN\x07\x7f\x85\xa0\u2028\u2029\ufeffé😀"
 TRAPS = (

@@ -13,7 +13,7 @@ from tbdx.core.entity import problems
 from tbdx.errors import BadFile
 
 few = settings(max_examples=60, deadline=None, database=None, derandomize=True)
-many = settings(max_examples=2_000, deadline=None, database=None)
+many = settings(max_examples=800, deadline=None, database=None)
 
 ID, OTHER = "is-01k00000000000000000000000", "is-01k00000000000000000000001"
 NOW, LATER = "2026-01-01T00:00:00.000Z", "2026-01-02T00:00:00.000Z"
@@ -208,7 +208,17 @@ def check_by_hand(text: str, newline: str) -> None:
     assert codec.split(plain)[1] == codec.split(out)[1]
 
 
+BLANK_FIRST = (
+    f"---\n\nkind: bug\nid: {ID}\n"
+    + "".join(f"{FORMS[name][0]}\n" for name in FORMS if name not in ("id", "title", "kind")).replace(
+        "dependencies:", "title: |+\n  x\n\ndependencies:"
+    )
+    + "---\n"
+)
+
+
 @given(by_hand(), st.sampled_from(["\n", "\r\n"]))
+@example(BLANK_FIRST, "\n")
 @few
 def test_a_change_by_command_touches_only_its_lines_of_a_file_made_by_hand(text: str, newline: str) -> None:
     check_by_hand(text, newline)

@@ -12,7 +12,7 @@ from tbdx.core.entity import FIELDS as KNOWN
 from tbdx.core.times import iso
 
 few = settings(max_examples=100, deadline=None, database=None, derandomize=True)
-many = settings(max_examples=10_000, deadline=None, database=None)
+many = settings(max_examples=4_000, deadline=None, database=None)
 
 
 def issue(**fields: object) -> dict:

@@ -105,7 +105,7 @@ def test_three_clones_make_the_same_issue_and_attic_in_all_six_orders(case: tupl
 
 @pytest.mark.long
 @given(sides)
-@settings(max_examples=1_000, deadline=None, database=None)
+@settings(max_examples=500, deadline=None, database=None)
 def test_three_clones_make_the_same_in_all_six_orders_many_times(case: tuple[Issue, list[Issue | None]]) -> None:
     check_orders(*case)
 

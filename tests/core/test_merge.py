@@ -19,7 +19,7 @@ from tbdx.core.entity import FIELDS, problems
 Issue = dict[str, Any]
 
 few = settings(max_examples=60, deadline=None, database=None, derandomize=True)
-many = settings(max_examples=2_000, deadline=None, database=None)
+many = settings(max_examples=1_500, deadline=None, database=None)
 
 ID = "is-01jxt7d5r0000000000000000a"
 OTHERS = [f"is-01jxt7d5r0000000000000000{c}" for c in "bcde"]
@@ -285,7 +285,7 @@ def test_trees_meet_the_same_way_from_both_sides(trees: Any) -> None:
 
 @pytest.mark.long
 @given(tree_meetings())
-@many
+@settings(many, max_examples=500)
 def test_trees_meet_the_same_way_from_both_sides_many_times(trees: Any) -> None:
     check_trees(trees)
 

@@ -8,7 +8,7 @@ from tbdx.core.query import DEEPEST, LONGEST, compile_query
 from tbdx.errors import Usage
 
 few = settings(max_examples=100, deadline=None, database=None, derandomize=True)
-many = settings(max_examples=30_000, deadline=None, database=None)
+many = settings(max_examples=8_000, deadline=None, database=None)
 
 ISSUE = {
     "type": "is",

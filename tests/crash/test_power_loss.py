@@ -12,7 +12,7 @@ from crash.test_points import WHOLE, Record, record
 from crash.tracing import Tracer, needed
 from crash.world import SCENARIOS, Clones, Scenario, World, same
 
-FEW = 6  # losses after a command, or moments of it, unless every one is wanted
+FEW = 4  # losses after a command, or moments of it, unless every one is wanted
 _BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 LOCAL = [_BY_NAME[x] for x in ("create", "create with relatives", "update", "close", "label add")]
 SYNCS = [_BY_NAME[f"sync: {x}"] for x in ("commit", "fast-forward", "merge", "outbox on a branch")]

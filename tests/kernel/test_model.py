@@ -221,4 +221,4 @@ def test_whatever_clones_do_settling_brings_them_together(clones: Clones) -> Non
 
 @pytest.mark.long
 def test_whatever_clones_do_settling_brings_them_together_many_times(clones: Clones) -> None:
-    play(clones, 40, 25)
+    play(clones, 15, 25)

@@ -149,6 +149,7 @@ class Luck:
         self.at = rng.randrange(1, 80) if self.start else int(80 ** rng.random())
         self.by_hand = int(12 ** rng.random()) * world.may_strike("hand meanwhile")
         self.points = self.counted = self.changes = 0
+        self.is_full = False
 
     def __call__(self, name: str) -> str:
         self.points += 1
@@ -165,8 +166,9 @@ class Luck:
         how = self.how
         if how != "ENOSPC":
             self.how = ""
-        elif self.counted > self.at:
+        elif self.is_full:
             return how  # a disk stays full
+        self.is_full = how == "ENOSPC"
         self.world.note(how)
         return how
 
