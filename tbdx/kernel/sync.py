@@ -271,7 +271,9 @@ def _integrate_once(k: Kernel, head: str, tip: str, report: Report, *, may_merge
     git.set_worktree_index(new)
     git.move_refs({f"refs/heads/{k.config.branch}": (new, head), STANDS_ON: (new, "")})
     report.conflicts += conflicts_of(losses)
-    _count(report.received, [c.letter for path, c in theirs.items() if not path.startswith(attic.FOLDER)])
+    apart = theirs if base == head else git.differing(head, tip)  # else it is what was here already
+    came = [path for path in theirs if path in apart and not path.startswith(attic.FOLDER)]
+    _count(report.received, [theirs[path].letter for path in came])
     return new
 
 
