@@ -23,7 +23,6 @@ WAYS = ("kill", "EIO", "ENOSPC")
 THREE = {"one", "two", "three"}
 UNREACHED = {"lock.touch", "git.reflog"}  # half a minute after the lock was taken; what a gc took just now
 WHOLE = bool(os.environ.get("TBDX_CRASH_WHOLE"))  # every stop, as `run.py` wants it
-each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
 
 
 def stopped(world: World, name: str, n: int, how: str) -> float | None:
@@ -54,7 +53,7 @@ def chosen(found: dict[str, int]) -> list[tuple[str, int, str]]:
 
 
 @pytest.mark.long
-@each_scenario
+@pytest.mark.parametrize("scenario", SCENARIOS if WHOLE else SCENARIOS[1::2], ids=lambda s: s.name)
 def test_a_stop_at_each_point(clones: Clones, scenario: Scenario, record_property: Record) -> None:
     world = World(clones, scenario)
     stops, bad, took = chosen(world.points), list[str](), list[float]()

@@ -147,10 +147,10 @@ def test_tidying_up_all_the_time_has_no_effect(clones: Clones) -> None:
 
 @pytest.mark.long
 def test_tidying_up_all_the_time_has_no_effect_for_long(clones: Clones) -> None:
-    tidied(clones, 15, "", lambda code: code == 0)
+    tidied(clones, 10, "", lambda code: code == 0)
 
 
 @pytest.mark.long
 def test_a_gc_that_spares_nothing_loses_nothing(clones: Clones) -> None:
     """git itself warns of --prune=now beside writers: a sync may fail there, and the next one goes on."""
-    tidied(clones, 15, "--prune=now", lambda code: code in (0, 1, 6))
+    tidied(clones, 10, "--prune=now", lambda code: code in (0, 1, 6))
