@@ -101,7 +101,7 @@ class Model(RuleBasedStateMachine):
         k, word = self.kernel(n), self.word()
         internal = self.issues[issue % len(self.issues)]
         labels = {"add_label": (word,)} if adds else {"remove_label": ("base",)}
-        self.acknowledged(word if adds else "base", lambda: work.update(k, [internal], labels))
+        self.acknowledged(word if adds else "", lambda: work.update(k, [internal], labels))
 
     @precondition(lambda self: self.issues)
     @rule(n=which, issue=which, closes=st.booleans())
