@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tbdx.cli.common import Call, limited
 from tbdx.cli.output import one_line
-from tbdx.core import views
+from tbdx.core import lists as select
 from tbdx.core.snapshot import rows
 from tbdx.kernel import lists
 
@@ -22,7 +22,7 @@ HEADER = f"{'ID':<12}{'PRI':<5}{'STATUS':<16}TITLE"
 
 def row(shown: str, priority: int, status: str, kind: str, title: str) -> str:
     """One issue in a table."""
-    return f"{shown:<12}P{priority:<4}{f'{views.ICONS[status]} {status}':<16}[{kind}] {one_line(title)}"
+    return f"{shown:<12}P{priority:<4}{f'{select.ICONS[status]} {status}':<16}[{kind}] {one_line(title)}"
 
 
 def table(c: Call, at: Columns, which: Iterable[int], below: Callable[[int], str] | None = None) -> str:
@@ -62,10 +62,10 @@ def list_(c: Call) -> None:
 def _tree(issues: list[Issue]) -> str:
     hints = {i["id"]: i["child_order_hints"] or [] for i in issues}
     lines = []
-    for depth, more, issue in views.tree(issues, hints):
+    for depth, more, issue in select.tree(issues, hints):
         bars = "".join("│   " if m else "    " for m in more[:-1])
         bars += ("├── " if more[-1] else "└── ") if depth else ""
-        state = f"{views.ICONS[issue['status']]} {issue['status']}"
+        state = f"{select.ICONS[issue['status']]} {issue['status']}"
         title = one_line(issue["title"])
         lines.append(f"{bars}{issue['shown']:<12}  P{issue['priority']}  {state}  [{issue['kind']}] {title}")
     return "\n".join(lines)
@@ -117,7 +117,7 @@ def search(c: Call) -> None:
         c.result(None, f'No issues match "{one_line(query)}"')
         return
     texts = [
-        f"{at['shown'][n]} {views.ICONS[at['status'][n]]} {one_line(at['title'][n])}\n  [{f}] {one_line(m)}"
+        f"{at['shown'][n]} {select.ICONS[at['status'][n]]} {one_line(at['title'][n])}\n  [{f}] {one_line(m)}"
         for n, f, m in found
     ]
     c.result(None, f"Found {len(found)} result{'s' if len(found) != 1 else ''}:\n\n" + "\n\n".join(texts))
@@ -126,7 +126,7 @@ def search(c: Call) -> None:
 def stats(c: Call) -> None:
     s = lists.stats(c.kernel)
     lines = ["By status:"]
-    lines += [f"  {views.ICONS[name]} {name:<14}{n:>6}" for name, n in s["byStatus"].items() if name != "closed"]
+    lines += [f"  {select.ICONS[name]} {name:<14}{n:>6}" for name, n in s["byStatus"].items() if name != "closed"]
     lines += [f"    {'active':<14}{s['active']:>6}", f"  ✓ {'closed':<14}{s['closed']:>6}"]
     lines += [f"    {'total':<14}{s['total']:>6}"]
     for word, key, mark in (("kind", "byKind", ""), ("priority", "byPriority", "P")):

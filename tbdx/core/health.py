@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from tbdx.core.ids import is_internal
+from tbdx.core.lists import cycles
 from tbdx.core.times import DAY_MS, to_ms
-from tbdx.core.views import cycles
 from tbdx.errors import BadFile, describe_bad
 
 Issue = dict[str, Any]

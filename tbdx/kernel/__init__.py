@@ -263,7 +263,7 @@ class Kernel:
 
     def ancestors(self, internal: str) -> list[str]:
         """The chain of parents above an issue; it ends where one is missing, cannot be read, or comes again."""
-        from tbdx.core import views
+        from tbdx.core import lists
 
         def parent_of(at: str) -> str | None:
             try:
@@ -271,7 +271,7 @@ class Kernel:
             except (NotFound, BadFile):
                 return None
 
-        return views.ancestors(internal, parent_of)
+        return lists.ancestors(internal, parent_of)
 
     def check_keys(self, old: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
         """Refuse fields that a client of an older stamp would silently drop."""

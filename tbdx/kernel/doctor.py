@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from tbdx.core import health, views
+from tbdx.core import health, lists
 from tbdx.core.health import Check, Finding, Tracker, row
 from tbdx.core.snapshot import of as columns_of
 from tbdx.errors import TbdxError
@@ -50,9 +50,9 @@ def examine(k: Kernel) -> dict[str, Any]:
         "statusInfo": {"gitBranch": s.user_branch, "worktreeHealthy": s.worktree == "valid"},
         "statsInfo": {
             "total": len(issues),
-            "ready": len(views.ready(at, claimed_by=claim)),
+            "ready": len(lists.ready(at, claimed_by=claim)),
             "inProgress": sum(i["status"] == "in_progress" for i in issues),
-            "blocked": len(views.blocked(at)),
+            "blocked": len(lists.blocked(at)),
             "open": sum(i["status"] == "open" for i in issues),
             "remoteTotal": s.remote_total,
         },

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tbdx.core import codec, merge, views
+from tbdx.core import codec, lists, merge
 from tbdx.core.diff import compare
 from tbdx.core.snapshot import of as columns_of
 from tbdx.errors import BadFile, Invalid, TbdxError, Usage
@@ -61,13 +61,13 @@ def _selector(k: Kernel, o: Mapping[str, Any], since: str, tip: str) -> Any:
     if o["ready"]:
         now = k.now()
         states = [columns_of(_issues(k, commit, None).values(), str) for commit in (since, tip)]
-        ready = [{at["id"][n] for n in views.ready(at, now=now)} for at in states]
+        ready = [{at["id"][n] for n in lists.ready(at, now=now)} for at in states]
         newly_ready = ready[1] - ready[0]
 
     def state(issue: Issue | None) -> bool:
         return issue is not None and (
-            views.labelled(issue, o["label"])
-            and (not o["spec"] or views.matches_spec(issue.get("spec_path"), o["spec"]))
+            lists.labelled(issue, o["label"])
+            and (not o["spec"] or lists.matches_spec(issue.get("spec_path"), o["spec"]))
             and (not o["status"] or issue["status"] == o["status"])
         )
 

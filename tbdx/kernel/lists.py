@@ -5,7 +5,7 @@ Every verb gives the columns it loaded and the places in them that were asked fo
 
 from __future__ import annotations
 
-from tbdx.core import views
+from tbdx.core import lists
 from tbdx.core.entity import KINDS, STATUSES
 from tbdx.core.snapshot import rows
 from tbdx.errors import Invalid
@@ -53,8 +53,8 @@ def select(k: Kernel, o: Mapping[str, Any], *groups: str) -> tuple[Columns, list
         parent = k.find(o["parent"])
         which = only("parent_id", parent) if parent else []
     if o.get("spec"):
-        which = [n for n in which if views.matches_spec(at["spec_path"][n], o["spec"])]
-    return at, views.in_list_order(at, which, o.get("sort") or "priority")
+        which = [n for n in which if lists.matches_spec(at["spec_path"][n], o["spec"])]
+    return at, lists.in_list_order(at, which, o.get("sort") or "priority")
 
 
 def _deferred_before(at: Columns, which: list[int], text: str) -> list[int]:
@@ -92,7 +92,7 @@ def ready(k: Kernel, kind: str | None, *groups: str) -> tuple[Columns, list[int]
     if kind and kind not in KINDS:
         raise Invalid(f"Invalid type: {kind}")
     at = load(k, *groups, ready_only=True)
-    found = views.ready(at, claimed_by=k.config.claimed_by, now=k.now())
+    found = lists.ready(at, claimed_by=k.config.claimed_by, now=k.now())
     return at, [n for n in found if not kind or at["kind"][n] == kind]
 
 
@@ -101,8 +101,8 @@ def blocked(k: Kernel, limit: int | None, *groups: str) -> tuple[Columns, list[t
     at = load(k, *groups)
     shown, states, titles = at["shown"], at["status"], at["title"]
     out = []
-    for n, above in views.blocked(at)[:limit]:
-        said = [f"{shown[b]} {views.ICONS[states[b]]} {_cut(titles[b])}" for b in above]
+    for n, above in lists.blocked(at)[:limit]:
+        said = [f"{shown[b]} {lists.ICONS[states[b]]} {_cut(titles[b])}" for b in above]
         out.append((n, said or ["(explicitly blocked)"]))
     return at, out
 
@@ -118,7 +118,7 @@ def stale(k: Kernel, days: str | None, statuses: str | None) -> list[tuple[Issue
     for status in wanted:
         if status not in STATUSES:
             raise Invalid(f"Invalid status: {status}. Must be: {', '.join(STATUSES)}")
-    return views.stale(rows(load(k, "more")), k.now_ms(), int(days or 7), wanted)
+    return lists.stale(rows(load(k, "more")), k.now_ms(), int(days or 7), wanted)
 
 
 def search(
@@ -126,14 +126,14 @@ def search(
 ) -> tuple[Columns, list[tuple[int, str, str]]]:
     """(issue, field, what matched), in file-name order."""
     at = load(k, "text")
-    fields = (field,) if field else views.SEARCHED
-    return at, views.search(at, query, status=status, fields=fields, exact_case=exact_case)
+    fields = (field,) if field else lists.SEARCHED
+    return at, lists.search(at, query, status=status, fields=fields, exact_case=exact_case)
 
 
 def stats(k: Kernel) -> dict[str, Any]:
-    return views.stats(rows(load(k)))
+    return lists.stats(rows(load(k)))
 
 
 def label_counts(k: Kernel) -> list[tuple[str, int]]:
     """(label, how many issues have it), the most used first."""
-    return views.label_counts(rows(load(k, "more")))
+    return lists.label_counts(rows(load(k, "more")))

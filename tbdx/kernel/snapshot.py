@@ -30,7 +30,7 @@ MANY = 64  # changed issues from which on writing the cache costs less than read
 def load(k: Kernel, *groups: str, ready_only: bool = False) -> Columns:
     """The columns of some groups, `hot` always among them, for every good issue; each bad file is said once.
 
-    With `ready_only` the issues may be fewer: those of which `views.ready` gives what it gives of all.
+    With `ready_only` the issues may be fewer: those of which `lists.ready` gives what it gives of all.
     """
     k.open()
     groups = ("ready" if ready_only and not groups else "hot", *groups)
@@ -181,7 +181,7 @@ def _write(
     section: Callable[[str], list[list[Any]]],
 ) -> None:
     """Write the cache, unless what was found may not last."""
-    from tbdx.core import views
+    from tbdx.core import lists
 
     ids = at["id"]
     unnamed = [p[3:] for p in parents if p and not snapshot.place(ids, p)[1] and k.display(p) == p]
@@ -196,7 +196,7 @@ def _write(
                 for n in range(0, len(ids) or 1, PART):  # one part at least
                     yield group, [column[n : n + PART] for column in columns]
 
-            which = sorted(views.ready(at, claimed_by=k.config.claimed_by))
+            which = sorted(lists.ready(at, claimed_by=k.config.claimed_by))
             free: Columns = {name: [at[name][n] for n in which] for name in GROUPS["hot"]}
             yield "ready", [*(free | {"blocks": [[] for _ in which]}).values()]
 

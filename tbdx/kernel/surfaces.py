@@ -11,7 +11,7 @@ import os
 import re
 import stat
 
-from tbdx.core import guide, views
+from tbdx.core import guide, lists
 from tbdx.core.codec import LARGEST
 from tbdx.core.snapshot import of as columns_of
 from tbdx.errors import BadFile, Disk, Invalid, NotFound, NotInitialized, TbdxError
@@ -65,12 +65,12 @@ def state(k: Kernel) -> dict[str, Any] | None:
         return None
     issues, bad = entities.scan(k.repo)
     at = columns_of(issues, str)
-    ready = views.ready(at, claimed_by=k.config.claimed_by, now=k.now())
+    ready = lists.ready(at, claimed_by=k.config.claimed_by, now=k.now())
     shown = [text for text in (k.display(at["id"][n]) for n in ready) if _PLAIN_ID.fullmatch(text)]
     return {
         "ready": len(ready),
         "inProgress": sum(i["status"] == "in_progress" for i in issues),
-        "blocked": len(views.blocked(at)),
+        "blocked": len(lists.blocked(at)),
         "unreadable": len(bad),
         "next": shown[:NEXT],
     }

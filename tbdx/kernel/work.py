@@ -33,7 +33,7 @@ def spec_path(k: Kernel, text: str) -> str:
     A path is taken from where the command runs; one that is not there is looked for among docs/**/*.md, by its
     whole path, its tail, or its name.
     """
-    from tbdx.core import views
+    from tbdx.core import lists
 
     root = k.repo.root
     path = os.path.normpath(os.path.join(k.cwd, text))
@@ -46,7 +46,7 @@ def spec_path(k: Kernel, text: str) -> str:
     for folder, folders, names in os.walk(f"{root}/docs"):
         folders.sort()
         found += [os.path.relpath(f"{folder}/{n}", root).replace(os.sep, "/") for n in sorted(names) if n[-3:] == ".md"]
-    hits = [p for p in found if p == text] or [p for p in found if views.matches_spec(p, text)]
+    hits = [p for p in found if p == text] or [p for p in found if lists.matches_spec(p, text)]
     if len(hits) != 1:
         why = f"several match: {', '.join(hits[:5])}" if hits else "no such file"
         raise Invalid(f"Invalid spec path: {text} ({why})")

@@ -159,12 +159,13 @@ def test_control_characters_are_shown_in_text_and_escaped_in_json(repo: Clone) -
 def test_an_unexpected_failure_is_a_line_and_a_traceback_only_on_request(
     repo: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tbdx.core import views
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError("odd")
 
-    monkeypatch.setattr(views, "stats", broken)
+    from tbdx.core import lists
+
+    monkeypatch.setattr(lists, "stats", broken)
     done = repo.run("stats")
     assert done.code == 1 and done.err.startswith("Error: ZeroDivisionError: odd")
     assert json.loads(repo.run("stats", "--json").err)["code"] == "unexpected"
@@ -173,12 +174,13 @@ def test_an_unexpected_failure_is_a_line_and_a_traceback_only_on_request(
 
 
 def test_an_interruption_is_130(repo: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tbdx.core import views
 
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(views, "stats", interrupted)
+    from tbdx.core import lists
+
+    monkeypatch.setattr(lists, "stats", interrupted)
     assert repo.run("stats").code == 130
 
 

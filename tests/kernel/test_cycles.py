@@ -107,7 +107,7 @@ def test_every_query_ends_on_a_chain_of_5000(repo: Clone) -> None:
 
 
 def test_pure_views_end_on_chains_and_rings_of_5000() -> None:
-    from tbdx.core import snapshot, views
+    from tbdx.core import lists, snapshot
 
     size = 5000
     parent = {str(n): str((n + 1) % size) for n in range(size)}
@@ -122,20 +122,20 @@ def test_pure_views_end_on_chains_and_rings_of_5000() -> None:
         for n in range(size)
     ]
     assert (
-        len(views.tree(issues, {})) == size and max(len(more) for _, more, _ in views.tree(issues, {})) == views.DRAWN
+        len(lists.tree(issues, {})) == size and max(len(more) for _, more, _ in lists.tree(issues, {})) == lists.DRAWN
     )
-    assert views.cycles({n: [p] for n, p in parent.items()}) == [sorted(parent)]
-    assert len(views.ancestors("0", parent.get)) == 1000
+    assert lists.cycles({n: [p] for n, p in parent.items()}) == [sorted(parent)]
+    assert len(lists.ancestors("0", parent.get)) == 1000
     at = snapshot.of(issues, str)
-    assert views.ready(at) == [] and len(views.blocked(at)) == size
+    assert lists.ready(at) == [] and len(lists.blocked(at)) == size
     del parent["0"]
     chain_of = [{**i, "parent_id": parent.get(i["id"])} for i in issues]
-    assert len(views.tree(chain_of, {})) == size
-    assert views.cycles({n: [p] for n, p in parent.items()}) == []
+    assert len(lists.tree(chain_of, {})) == size
+    assert lists.cycles({n: [p] for n, p in parent.items()}) == []
 
 
 def test_pure_views_end_on_5000_diamonds_one_below_the_other() -> None:
-    from tbdx.core import snapshot, views
+    from tbdx.core import lists, snapshot
 
     size = 5000
     below = {n: [n + 1, n + 2] if n % 3 == 0 else [n - n % 3 + 3] for n in range(3 * size)} | {3 * size: []}
@@ -145,8 +145,8 @@ def test_pure_views_end_on_5000_diamonds_one_below_the_other() -> None:
         for n, more in edges.items()
     ]
     at = snapshot.of(issues, str)
-    assert views.cycles(edges) == [] and len(views.ready(at)) == 1 and len(views.blocked(at)) == 3 * size
-    assert views.cycles(edges | {str(3 * size): ["0"]}) != []
+    assert lists.cycles(edges) == [] and len(lists.ready(at)) == 1 and len(lists.blocked(at)) == 3 * size
+    assert lists.cycles(edges | {str(3 * size): ["0"]}) != []
 
 
 def test_update_parent_names_the_cycle(repo: Clone) -> None:

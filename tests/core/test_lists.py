@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tbdx.core import snapshot, views
+from tbdx.core import lists, snapshot
 
 Issue = dict[str, Any]
 
@@ -20,17 +20,17 @@ def made(name: str, *, blocks: str = "", **fields: Any) -> Issue:
 
 def listed(issues: list[Issue], by: str = "priority") -> str:
     at = snapshot.of(issues, str)
-    return "".join(at["id"][n] for n in views.in_list_order(at, range(len(issues)), by))
+    return "".join(at["id"][n] for n in lists.in_list_order(at, range(len(issues)), by))
 
 
 def ready(issues: list[Issue], **more: Any) -> str:
     at = snapshot.of(issues, str)
-    return "".join(at["id"][n] for n in views.ready(at, **more))
+    return "".join(at["id"][n] for n in lists.ready(at, **more))
 
 
 def blocked(issues: list[Issue]) -> list[tuple[str, str]]:
     at = snapshot.of(issues, str)
-    return [(at["id"][n], "".join(at["id"][b] for b in above)) for n, above in views.blocked(at)]
+    return [(at["id"][n], "".join(at["id"][b] for b in above)) for n, above in lists.blocked(at)]
 
 
 def names(issues: Any) -> str:
@@ -90,8 +90,8 @@ def test_stale_counts_whole_days_and_the_longest_comes_first() -> None:
         made("c", updated_at="2024-09-27T00:00:00.001Z"),
         made("d", updated_at="2024-01-01T00:00:00.000Z", status="closed"),
     ]
-    assert [(i["id"], n) for i, n in views.stale(issues, now, 4, ["open"])] == [("b", 7), ("c", 6), ("a", 4)]
-    assert names(i for i, _ in views.stale(issues, now, 7, ["open", "closed"])) == "db"
+    assert [(i["id"], n) for i, n in lists.stale(issues, now, 4, ["open"])] == [("b", 7), ("c", 6), ("a", 4)]
+    assert names(i for i, _ in lists.stale(issues, now, 7, ["open", "closed"])) == "db"
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_stale_counts_whole_days_and_the_longest_comes_first() -> None:
     ],
 )
 def test_a_spec_matches_by_any_of_its_tails(wanted: str, hit: bool) -> None:
-    assert views.matches_spec("docs/specs/a.md", wanted) is hit
-    assert not views.matches_spec(None, wanted)
+    assert lists.matches_spec("docs/specs/a.md", wanted) is hit
+    assert not lists.matches_spec(None, wanted)
 
 
 def search(query: str, **more: Any) -> list[tuple[str, str, str]]:
@@ -118,7 +118,7 @@ def search(query: str, **more: Any) -> list[tuple[str, str, str]]:
     at = snapshot.columns()
     for issue in issues:
         snapshot.put(at, snapshot.cells(issue, lambda i: {"a": "test-1ab2", "b": "test-zz"}[i]))
-    return [(at["id"][n], field, match) for n, field, match in views.search(at, query, **more)]
+    return [(at["id"][n], field, match) for n, field, match in lists.search(at, query, **more)]
 
 
 def test_a_search_gives_the_first_field_that_holds_it() -> None:
@@ -141,7 +141,7 @@ def test_an_id_is_found_by_its_beginning_or_by_a_part_of_the_short_one() -> None
 
 
 def test_stats_count_by_every_value() -> None:
-    found = views.stats([made("a", kind="bug", priority=0), made("b", status="closed"), made("c", status="blocked")])
+    found = lists.stats([made("a", kind="bug", priority=0), made("b", status="closed"), made("c", status="blocked")])
     assert (found["total"], found["active"], found["closed"]) == (3, 2, 1)
     assert found["byStatus"] == {"open": 1, "in_progress": 0, "blocked": 1, "deferred": 0, "closed": 1}
     assert found["byKindActive"]["bug"] == 1 and found["byKindClosed"]["task"] == 1
@@ -156,28 +156,28 @@ def test_a_tree_has_each_issue_once_in_the_order_of_the_hints() -> None:
         made("d", parent_id="b"),
         made("e", parent_id="?"),
     ]
-    rows = views.tree(issues, {"a": ["c", "x", "b"]})
+    rows = lists.tree(issues, {"a": ["c", "x", "b"]})
     assert [(depth, i["id"]) for depth, _, i in rows] == [(0, "a"), (1, "c"), (1, "b"), (2, "d"), (0, "e")]
     assert [more for _, more, _ in rows] == [[], [True], [False], [False, False], []]
 
 
 def test_a_ring_of_parents_is_listed_all_the_same() -> None:
     issues = [made("a", parent_id="b"), made("b", parent_id="a"), made("c", parent_id="c")]
-    assert sorted(i["id"] for _, _, i in views.tree(issues, {})) == ["a", "b", "c"]
+    assert sorted(i["id"] for _, _, i in lists.tree(issues, {})) == ["a", "b", "c"]
 
 
 def test_a_very_deep_tree_and_a_long_ring_end() -> None:
     n = 3_000
     issues = [made(f"{i:05}", parent_id=f"{i - 1:05}") for i in range(n)]
-    assert views.tree(issues, {})[-1][0] == n - 1
-    assert len(views.cycles({str(i): [str((i + 1) % n)] for i in range(n)})[0]) == n
-    assert len(views.ancestors("x", {"x": "a", "a": "b", "b": "a"}.get)) == 2
-    assert len(views.ancestors("0", lambda i: str(int(i) + 1))) == 1000
+    assert lists.tree(issues, {})[-1][0] == n - 1
+    assert len(lists.cycles({str(i): [str((i + 1) % n)] for i in range(n)})[0]) == n
+    assert len(lists.ancestors("x", {"x": "a", "a": "b", "b": "a"}.get)) == 2
+    assert len(lists.ancestors("0", lambda i: str(int(i) + 1))) == 1000
 
 
 def test_cycles_are_found_each_once() -> None:
     edges = {"a": ["b"], "b": ["c"], "c": ["a"], "d": ["d"], "e": ["a"], "f": []}
-    assert views.cycles(edges) == [["a", "b", "c"], ["d"]]
+    assert lists.cycles(edges) == [["a", "b", "c"], ["d"]]
 
 
 def test_cycles_are_those_that_a_simple_search_finds() -> None:
@@ -197,4 +197,4 @@ def test_cycles_are_those_that_a_simple_search_finds() -> None:
             return seen
 
         groups = {tuple(sorted(y for y in reached(x) if x in reached(y))) for x in nodes if x in reached(x)}
-        assert views.cycles(edges) == sorted(map(list, groups))
+        assert lists.cycles(edges) == sorted(map(list, groups))
