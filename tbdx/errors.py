@@ -15,6 +15,7 @@
     ├── Sync             1  sync           part of the sync was withheld or could not be merged
     ├── NotPublished     6  not_published  everything is kept here, nothing is lost, the remote lacks it
     ├── Stale            4  stale          the entity's version is not the one the caller named
+    ├── Gone             5  cursor_gone    what the cursor is past was compacted: go on from a checkpoint
     └── Nothing          3  nothing        nothing matched, or the time was up
 
     An interruption is no error of ours: 130.
@@ -122,6 +123,10 @@ class NotPublished(Sync):
 
 class Stale(TbdxError):
     exit_code, code = 4, "stale"
+
+
+class Gone(TbdxError):
+    exit_code, code = 5, "cursor_gone"
 
 
 class Nothing(TbdxError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from tbdx.cli.common import Call
 
 TYPE_CHECKING = False
@@ -142,20 +140,10 @@ def _doctor_text(k: Kernel, report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def actor(c: Call) -> dict[str, str]:
-    """Who runs this command."""
-    from tbdx.core.actor import identify
-    from tbdx.kernel import setup
-
-    kept = setup.read_state(c.kernel).get("agent_name")
-    session = kept if isinstance(kept, str) else None
-    return identify(os.environ, os.uname().nodename, given=c.opts.get("as_"), session=session)
-
-
 def whoami(c: Call) -> None:
     from tbdx.kernel import setup
 
-    found = setup.whoami(c.kernel, actor(c), ensure_id=c["ensure_id"])
+    found = setup.whoami(c.kernel, c.kernel.actor, ensure_id=c["ensure_id"])
     text = f"{found['name']} ({found['source']})\nharness: {found['harness']}"
     text += "".join(f"\n{n}: {found[n]}" for n in ("model", "id") if n in found)
     c.result(found, text)

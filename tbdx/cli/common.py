@@ -40,6 +40,7 @@ class Call:
                 entropy=entropy,
                 say=self.out.say,
                 progress=self.out.progress if watched else None,
+                actor=self.opts.get("as_"),
             )
         return self._kernel
 

@@ -138,10 +138,9 @@ def _run_editor(path: str) -> int:
 
 
 def start(c: Call) -> None:
-    from tbdx.cli.admin import actor
     from tbdx.kernel import bulk
 
-    answer = bulk.start(c.kernel, c["ids"], actor(c)["name"], dry=c.dry)
+    answer = bulk.start(c.kernel, c["ids"], c.kernel.actor["name"], dry=c.dry)
     if c.dry:
         c.would("Would start issues", ids=answer["claimed"])
         return
@@ -162,7 +161,7 @@ def close(c: Call) -> None:
         c.kernel,
         c["ids"],
         reason=c.body(c["reason"], c["reason_file"], ("--reason", "--reason-file")),
-        resolution=c["as_"],
+        resolution=c["how"],
         duplicate_of=c["duplicate_of"],
         ignore_missing=c["ignore_missing"],
         dry=c.dry,

@@ -1,4 +1,4 @@
-"""The entry points `tbdx` and `wk`: parse, call one function, turn every failure into a line and a code.
+"""The entry points `tbdx`, `wk` and `ev`: parse, call one function, turn every failure into a line and a code.
 
 A plain command line is read directly, every other one by click commands made from the same table. The only catch-all.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import click
 
+TOOLS = ("tbdx", "wk", "ev")
 ABOUT = "Issues and coordination for agents and people, in git alone. A drop-in tbd."
 
 
@@ -77,13 +78,15 @@ def _report(e: TbdxError, out: Out) -> int:
 
 
 def _invoke(tool: str, argv: list[str], out: Out) -> int:
-    rows = COMMANDS if tool == "tbdx" else {name[3:]: row for name, row in COMMANDS.items() if name[:3] == "wk "}
+    rows = (
+        COMMANDS if tool == "tbdx" else {n[len(tool) + 1 :]: r for n, r in COMMANDS.items() if n.startswith(f"{tool} ")}
+    )
     plain = parse(argv, rows)
     if plain:
         return call(*plain)
     import click
 
-    group = _group(tool, rows, ABOUT if tool == "tbdx" else "Entities by id, by file and by query")
+    group = _group(tool, rows, ABOUT if tool == "tbdx" else _GROUPS[tool])
     try:
         code = group.main(list(argv), prog_name=tool, standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -139,13 +142,13 @@ def _group(name: str, rows: dict[str, Row], about: str) -> click.Group:
             return super().resolve_command(ctx, args)
 
     params: list[click.Parameter] = _params((), GLOBALS)
-    if name in ("tbdx", "wk"):
+    if name in TOOLS:
         params.append(click.Option(["--version"], is_flag=True, is_eager=True, help="print the version"))
     return Lazy(
         name,
         params=params,
         callback=_globals_first,
-        invoke_without_command=name in ("tbdx", "wk"),
+        invoke_without_command=name in TOOLS,
         no_args_is_help=True,
         help=about,
         add_help_option=False,
@@ -165,6 +168,8 @@ _GROUPS = {
     "config": "Settings",
     "shim": "A tbd launcher",
     "wk": "Entities by id, by file and by query",
+    "ev": "What happened: events, journals, views",
+    "coord": "Whether events are shared",
 }
 
 

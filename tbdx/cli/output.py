@@ -15,6 +15,7 @@ from tbdx.errors import Disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, NoReturn
 
 _VISIBLE: dict[int, str] = {}  # made when first needed: most text is plain
@@ -65,6 +66,17 @@ class Out:
         """Lines of a result."""
         self.clear()
         _write(1, self._paint(visible(text)) + "\n")
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Many lines of a result, a few hundred in one write."""
+        some: list[str] = []
+        for line in lines:
+            some.append(line)
+            if len(some) == 500:
+                self.text("\n".join(some))
+                some = []
+        if some:
+            self.text("\n".join(some))
 
     def data(self, value: Any, indent: int | None = 2) -> None:
         """A result as one JSON document."""

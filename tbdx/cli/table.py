@@ -39,6 +39,16 @@ _FORCE: Option = ("force", ("--force",), "", "do it all the same")
 _WORKSPACE: Option = ("workspace", ("--workspace",), "NAME", "a folder below .tbd/workspaces")
 _DIR: Option = ("dir", ("--dir",), "PATH", "a folder anywhere")
 _OUTBOX: Option = ("outbox", ("--outbox",), "", "the workspace for what could not be published")
+_SINCE: Option = ("since", ("--since",), "CURSOR", "past this cursor, from an earlier bookmark")
+_FORMAT: Option = ("format", ("--format",), "FORM", "json, text or cloudevents")
+_FILTERS: tuple[Option, ...] = (
+    ("type", ("--type",), "GLOB*", "of a type: work.closed, work.*, **"),
+    ("agent", ("--agent",), "NAME*", "of an agent"),
+    ("session", ("--session",), "ID*", "of a session"),
+    ("work", ("--work",), "ID*", "about an issue"),
+    ("thread", ("--thread",), "ID*", "of a thread"),
+    ("project", ("--project",), "NAME*", "of a project"),
+)
 
 COMMANDS: dict[str, Row] = {
     "init": (
@@ -125,7 +135,7 @@ COMMANDS: dict[str, Row] = {
         (
             _REASON,
             _REASON_FILE,
-            ("as_", ("--as",), "HOW", "completed, canceled or duplicate"),
+            ("how", ("--as",), "HOW", "completed, canceled or duplicate"),
             ("duplicate_of", ("--duplicate-of",), "ID", "the issue it repeats"),
             _MISSING,
         ),
@@ -342,6 +352,45 @@ COMMANDS: dict[str, Row] = {
         (("if_version", ("--if-version",), "N", "only if it has this version now"),),
     ),
     "wk query": ("wk:query", "Entities for which an expression holds", ("expr",), ()),
+    "ev emit": (
+        "ev:emit",
+        "Journal what happened",
+        ("file?",),
+        (
+            ("type", ("--type",), "TYPE", "what happened: work.claimed, or words of your own with dots"),
+            ("ref", ("--ref",), "NAME=ID*", "what it is about: work_id=…"),
+            ("body", ("--body",), "JSON", "what there is to tell; - reads stdin"),
+            ("key", ("--idempotency-key",), "KEY", "the same event, however often it is sent"),
+            ("wait", ("--wait",), "HOW", "local (the default) or pushed"),
+            _AS,
+        ),
+    ),
+    "ev tail": ("ev:tail", "Events past a cursor, and a bookmark", (), (_SINCE, *_FILTERS, _FORMAT)),
+    "ev replay": (
+        "ev:replay",
+        "Fold a recorded log in a fresh state",
+        ("file",),
+        (("view", ("--view",), "VIEW", "work, status (the default), rejects or agents"),),
+    ),
+    "ev show": ("ev:show", "One event, and where it is", ("id",), ()),
+    "ev schema": ("ev:schema", "The types of events, or the JSON Schema of one", ("type?",), ()),
+    "ev compact": ("coord:compact", "Let a checkpoint stand for old events", (), ()),
+    "ev export": ("ev:export", "Every event, in total order", (), (*_FILTERS, _FORMAT)),
+    "ev import": ("ev:import_", "Take in events that others wrote; - reads stdin", ("file",), ()),
+    "ev verify": ("ev:verify", "Look for gaps, damage, forks and odd clocks", (), ()),
+    "materialize": (
+        "ev:materialize",
+        "What is so, by what happened: work, status, rejects or agents",
+        ("view",),
+        (
+            ("agent", ("--agent",), "NAME", "the rows of one agent"),
+            ("at", ("--at",), "WHEN", "at an instant, or at a cursor"),
+            ("explain", ("--explain",), "ID", "the events behind a row"),
+        ),
+    ),
+    "coord on": ("coord:on", "Share events, on a branch of their own", (), ()),
+    "coord off": ("coord:off", "Keep events in this clone", (), ()),
+    "coord status": ("coord:status", "Whether events are shared, and how far", (), ()),
 }
 
 # tbd's commands that show its own documents or its own services: they are tbd's, and not here

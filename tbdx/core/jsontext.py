@@ -7,18 +7,28 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, NoReturn
 
 try:
     from _json import encode_basestring as quote
+    from _json import make_encoder, make_scanner
+
+    _compact: Callable[[Any, int], Iterable[str]] = make_encoder(
+        None, lambda value: _refuse(value), quote, None, ":", ",", False, False, False
+    )
 except ImportError:  # another Python than CPython
     from json.encoder import py_encode_basestring as quote
+    from json.scanner import py_make_scanner as make_scanner  # type: ignore
+
+    def _compact(value: Any, _: int) -> Iterable[str]:
+        return [_write(value, "", "", ",", ":")]
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
-    """One JSON document: on one line without blanks, or with `indent` spaces a level. Raises TypeError."""
+    """One JSON document: on one line without blanks, or with `indent` spaces a level. Raises TypeError, ValueError."""
     if indent is None:
-        return _write(value, "", "", ",", ":")
+        return "".join(_compact(value, 0))
     return _write(value, "\n", " " * indent, ",", ": ")
 
 
@@ -62,6 +72,36 @@ def _escaped(c: int) -> str:
     return f"\\u{0xD800 | c >> 10:04x}\\u{0xDC00 | c & 0x3FF:04x}"
 
 
+class _Rules:
+    """How the C scanner reads: as `json.loads` does, but numbers are finite."""
+
+    strict, object_hook, object_pairs_hook, parse_int = True, None, None, int
+    memo: dict[str, str] = {}
+
+    @staticmethod
+    def parse_float(text: str) -> float:
+        value = float(text)
+        if value in (float("inf"), float("-inf")):
+            raise ValueError(f"{text} is beyond what a number holds")
+        return value
+
+    @staticmethod
+    def parse_constant(text: str) -> float:
+        raise ValueError(f"{text} is no JSON number")
+
+
+def loads(text: str) -> Any:
+    """The value of a JSON document. Raises ValueError, and RecursionError for one that is nested too deep."""
+    text = text.strip(" \t\r\n")
+    try:
+        value, end = make_scanner(_Rules)(text, 0)  # type: ignore[arg-type]  # what it reads is there
+    except StopIteration as e:
+        raise ValueError(f"no value at character {e.value + 1}")
+    if end != len(text):
+        raise ValueError(f"more than one value: the first ends at character {end}")
+    return value
+
+
 def _write(value: Any, line: str, step: str, comma: str, colon: str) -> str:
     if isinstance(value, str):
         return quote(value)
@@ -75,7 +115,7 @@ def _write(value: Any, line: str, step: str, comma: str, colon: str) -> str:
         return int.__repr__(value)
     if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
-            raise TypeError(f"{value} is no JSON number")
+            raise ValueError(f"{value} is no JSON number")
         return float.__repr__(value)
     inner = line + step if line else ""
     if isinstance(value, dict):
@@ -87,4 +127,8 @@ def _write(value: Any, line: str, step: str, comma: str, colon: str) -> str:
     if isinstance(value, (list, tuple)):
         parts = [_write(v, inner, step, comma, colon) for v in value]
         return f"[{inner}{(comma + inner).join(parts)}{line}]" if parts else "[]"
+    return _refuse(value)
+
+
+def _refuse(value: object) -> NoReturn:
     raise TypeError(f"{type(value).__name__} is no JSON value")

@@ -39,6 +39,7 @@ class Kernel:
         entropy: Callable[[int], bytes] = os.urandom,
         say: Callable[[str, str], None],
         progress: Callable[[str], None] | None = None,
+        actor: str | None = None,
     ) -> None:
         self.cwd, self.env = cwd, env
         self.now_ms, self.entropy, self.say, self.progress = now_ms, entropy, say, progress
@@ -46,6 +47,11 @@ class Kernel:
         self._config: settings.Config | None = None
         self._names: entities.Names | None = None
         self._git: Git | None = None
+        self._coordination: settings.Coordination | None = None
+        self._actor: dict[str, str] | None = None
+        self._git_settings: dict[str, str] | None = None
+        self.given_actor = actor  # --as
+        self.happened: list[dict[str, Any]] = []  # events of this write that are not journaled yet
         self._opened = False
         self._last_ulid = 0
         self._lock: Lock | None = None
@@ -66,6 +72,35 @@ class Kernel:
         if self._config is None:
             self._config = settings.load(self.repo)
         return self._config
+
+    @property
+    def coordination(self) -> settings.Coordination:
+        if self._coordination is None:
+            self._coordination = settings.coordination(self.repo, self.config)
+            for text in self._coordination.said:
+                self.say("warn", f".tbd/tbdx.yml: {text}")
+        return self._coordination
+
+    @property
+    def git_settings(self) -> dict[str, str]:
+        if self._git_settings is None:
+            self._git_settings = settings.git_settings(self.repo)
+        return self._git_settings
+
+    @property
+    def actor(self) -> dict[str, str]:
+        """Who acts: {name, harness, model?, session?, source}, by the ladder of `core.actor`."""
+        if self._actor is None:
+            from tbdx.core.actor import identify
+
+            try:
+                state = settings.parse(files.read(self.repo.state))
+            except (TbdxError, FileNotFoundError):
+                state = {}
+            known = state.get("agent_name")
+            session = known if isinstance(known, str) else None
+            self._actor = identify(self.env, os.uname().nodename, given=self.given_actor, session=session)
+        return self._actor
 
     @property
     def git(self) -> Git:
@@ -240,10 +275,11 @@ class Kernel:
             self.say("warn", skipping(problem))
         return issues
 
-    def save(self, text: str, old: Issue, changes: Mapping[str, Any]) -> Issue:
+    def save(self, text: str, old: Issue, changes: Mapping[str, Any], *, was: Issue | None = None) -> Issue:
         """Write an issue with changed fields, its version one higher; what did not change keeps its bytes.
 
-        A value of None clears the field. Raises Unsupported for a field that clients of this stamp would drop.
+        A value of None clears the field; `was` is the issue as it was, where `old` lacks fields that are to go.
+        Raises Unsupported for a field that clients of this stamp would drop.
         """
         from tbdx.core import codec
 
@@ -253,13 +289,33 @@ class Kernel:
             if not new.get(name):
                 new.pop(name, None)
         validate(new)
-        self.put(new["id"], codec.rewrite(text, new))
+        self.put(new, codec.rewrite(text, new), was or old, text)
         return new
 
-    def put(self, internal: str, text: str) -> None:
-        """Replace the file of an issue."""
-        entities.write(self.repo, internal, text)
+    def put(self, new: Issue, text: str, old: Issue | None, old_text: str | None) -> None:
+        """Replace the file of an issue, and note what that is called. Of a damaged file `old` is None."""
+        entities.write(self.repo, new["id"], text)
+        self.note(old, new, old_text, text)
+
+    def note(self, old: Issue | None, new: Issue, old_text: str | None, text: str) -> None:
+        """Note a change that is on disk: it is journaled at the end of this write."""
+        from tbdx.core.happened import drafts
+
         self.wrote = True
+        blobs = self.blob(old_text) if old_text is not None else None, self.blob(text)
+        self.happened += drafts(old, new, blobs, self.actor["name"], self.config.claimed_by)
+
+    def blob(self, text: str) -> str:
+        """The id that git gives a file of this content."""
+        data = text.encode()
+        whole = b"blob %d\0" % len(data) + data
+        if self.git_settings.get("extensions.objectformat") == "sha256":
+            from hashlib import sha256
+
+            return sha256(whole).hexdigest()
+        from _sha1 import sha1  # without hashlib, which loads OpenSSL
+
+        return str(sha1(whole).hexdigest())
 
     def ancestors(self, internal: str) -> list[str]:
         """The chain of parents above an issue; it ends where one is missing, cannot be read, or comes again."""
@@ -334,11 +390,24 @@ class Writing(Locked):
         try:
             if error[0] is None and k._names is not None:
                 k._names.save()
+            if k.happened:
+                _journal(k)
         finally:
             try:
                 k._epoch(f"quiescent:{self.token}\n")
             finally:
                 super().__exit__(*error)
+
+
+def _journal(k: Kernel) -> None:
+    """Say what this write did. Its files are the truth, and they are there: not to be journaled is an echo lost."""
+    from tbdx.kernel import journal
+
+    drafts, k.happened = k.happened, []
+    try:
+        journal.append(k, drafts)
+    except TbdxError as e:
+        k.say("warn", f"done, but not journaled: {e.message}")
 
 
 def validate(issue: Mapping[str, Any], over: Mapping[str, Any] | None = None) -> None:

@@ -12,11 +12,12 @@ from tbdx.core import beads, codec
 from tbdx.core.attic import Loss
 from tbdx.core.beads import Row
 from tbdx.core.entity import blocks
-from tbdx.errors import BadFile, Disk, NotFound, TbdxError
+from tbdx.errors import BadFile, NotFound, TbdxError
 from tbdx.kernel import Kernel, attic
 from tbdx.kernel import validate as check
 from tbdx.kernel.copies import Held, load
-from tbdx.store import entities, files
+from tbdx.kernel.work import write_new
+from tbdx.store import files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,9 +154,9 @@ def _write(k: Kernel, plan: Plan) -> None:
         held = plan.held.get(internal)
         if held is not None:
             attic.keep(k, k.repo.data, _losses(held.issue, issue), held.issue)
-            k.put(internal, codec.rewrite(held.text, issue))
-        elif not entities.create(k.repo, internal, codec.render(issue)):
-            raise Disk(f"{internal} is there already", hint="is the clock standing still?")
+            k.put(issue, codec.rewrite(held.text, issue), held.issue, held.text)
+        else:
+            write_new(k, issue)
     for internal, targets in plan.edges.items():  # of issues that stay as they are otherwise
         issue, text = plan.held[internal]
         dependencies = _with(issue["dependencies"], targets)

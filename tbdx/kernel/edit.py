@@ -156,7 +156,8 @@ def _store(k: Kernel, draft: Draft, text: str, edited: Issue, show: Callable[[st
             new = new | {n: v for n, v in follows.items() if new.get(n) == current.get(n)}
         new = new | {"version": current["version"] + 1, "updated_at": k.next_time(current["updated_at"])}
         validate(new)
-        k.put(draft.internal, codec.rewrite(text, new))
+        was = current if base or source != draft.opened() else None
+        k.put(new, codec.rewrite(text, new), was, codec.decode(source))
         return True
 
 

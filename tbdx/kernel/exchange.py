@@ -145,9 +145,10 @@ def _take_in(k: Kernel, other: Held, mine: Held | None, seen: Seen, dry: bool) -
     new = attic.keep(k, k.repo.data, losses, mine.issue) if mine else 0
     k.wrote |= new > 0
     if mine is None:
-        k.wrote |= entities.create(k.repo, internal, result.text)
+        if entities.create(k.repo, internal, result.text):
+            k.note(None, result.issue, None, result.text)
     elif result.text != mine.text:
-        k.put(internal, result.text)
+        k.put(result.issue, result.text, mine.issue, mine.text)
     seen.note(internal, other.text)
     return new
 

@@ -29,7 +29,7 @@ def _edit_list(
                 k.save(source, issue, {field: after})
             else:
                 bare = {name: value for name, value in issue.items() if name != field}
-                k.save(source, bare, {})
+                k.save(source, bare, {}, was=issue)
         return k.display(internal), changed
 
 

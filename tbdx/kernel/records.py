@@ -66,7 +66,7 @@ def put(k: Kernel, data: bytes, *, if_version: str | None = None, dry: bool = Fa
         k.check_keys(old, rest)
         _check(base | rest, old)
         same = {name: value for name, value in old.items() if name in base or name in rest}
-        return _answer(k, old if dry else k.save(source, same, rest), created=False)
+        return _answer(k, old if dry else k.save(source, same, rest, was=old), created=False)
 
 
 def _make(k: Kernel, given: Entity, wanted: int | None, *, dry: bool) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def init(
         if not settings.is_ref_name(value):
             raise Invalid(f"Invalid {name} value: {value}")
     folder = f"{root}/.tbd"
-    texts = {".gitignore": settings.GITIGNORE, "tbdx.yml": tbdx_yml()}
+    texts = {".gitignore": settings.GITIGNORE, "tbdx.yml": tbdx_yml(f"uid:{k.entropy(8).hex()}")}
     if os.path.lexists(folder) and not _is_unfinished(folder, texts):
         raise TbdxError("tbd is already initialized in this directory", hint="tbdx status tells what is here")
     texts["config.yml"] = settings.new_config(prefix, branch, remote, k.now())  # the last: with it a folder counts
@@ -100,9 +100,9 @@ def _begin(k: Kernel) -> None:
             k.say("notice", f"{e.message}; tbdx sync publishes the new branch later")
 
 
-def tbdx_yml() -> str:
+def tbdx_yml(project: str) -> str:
     """Our own settings file. Data only: see the kernel contract."""
-    return "# tbdx's own settings for this repository; a tbd does not read them\n" + canon.dumps({"tbdx": __version__})
+    return settings.OWN_HEAD + canon.dumps({"tbdx": __version__, "coordination": True, "project": project})
 
 
 def config_show(k: Kernel) -> dict[str, Any]:

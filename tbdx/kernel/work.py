@@ -115,8 +115,10 @@ def write_new(k: Kernel, fields: Issue) -> None:
     """Write the file of a new issue."""
     from tbdx.core import codec
 
-    if not entities.create(k.repo, fields["id"], codec.render(fields)):
+    text = codec.render(fields)
+    if not entities.create(k.repo, fields["id"], text):
         raise Disk(f"{fields['id']} is there already", hint="repeat the command")
+    k.note(None, fields, None, text)
 
 
 def _parent_for_new(k: Kernel, text: str | None) -> Issue | None:

@@ -45,6 +45,91 @@ class Config:
         return self.format == NEWEST
 
 
+class Coordination:
+    """What `.tbd/tbdx.yml` says, the repository's own word on coordination; without that file a tbd made it, and it is
+    off. What it says wrongly is in `said`, and the default holds."""
+
+    def __init__(self, raw: dict[str, Any] | None, sync_branch: str) -> None:
+        self.said: list[str] = []
+        given = raw or {}
+        self.on = raw is not None and self._flag(given, "coordination", True)
+        self.require_bound = self._flag(given, "require_bound", False)
+        project = given.get("project")
+        self.project: str | None = project if isinstance(project, str) and project else None
+        self.branch = COORD_BRANCH
+        branch = given.get("coordination_branch", COORD_BRANCH)
+        if not is_ref_name(branch) or branch in (sync_branch, "HEAD"):
+            self.said.append(f"coordination_branch: {branch!r} cannot be one; {COORD_BRANCH} serves")
+        else:
+            self.branch = branch
+
+    def _flag(self, raw: dict[str, Any], name: str, default: bool) -> bool:
+        value = raw.get(name, default)
+        if not isinstance(value, bool):
+            self.said.append(f"{name}: true or false is wanted, not {value!r}")
+            return default
+        return value
+
+
+COORD_BRANCH = "tbd-coord"
+
+
+def coordination(repo: Repo, config: Config) -> Coordination:
+    """Raises BadFile, for a tbdx.yml that cannot be read."""
+    try:
+        return Coordination(parse(files.read(own_path(repo))), config.branch)
+    except FileNotFoundError:
+        return Coordination(None, config.branch)
+    except BadFile as e:
+        raise e.at(own_path(repo))
+
+
+def own_path(repo: Repo) -> str:
+    return f"{repo.root}/.tbd/tbdx.yml"
+
+
+def set_own(repo: Repo, key: str, value: Any) -> None:
+    """Put one plain setting into tbdx.yml; every other line of it stays. Raises BadFile, Disk."""
+    try:
+        text = decode(files.read(own_path(repo)))
+    except FileNotFoundError:
+        text = OWN_HEAD
+    row = canon.dumps({key: value})
+    lines = text.splitlines(keepends=True)
+    at = [n for n, line in enumerate(lines) if line.startswith(f"{key}:")]
+    if at:
+        lines[at[0]] = row
+    else:
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        lines.append(row)
+    data = encode("".join(lines))
+    parse(data)
+    files.write(own_path(repo), data, scratch=repo.scratch)
+
+
+OWN_HEAD = "# tbdx's own settings for this repository; a tbd does not read them\n"
+
+
+def git_settings(repo: Repo) -> dict[str, str]:
+    """`section.name` -> the last value, of `.git/config` alone and without its includes: what costs no process."""
+    try:
+        text = files.read(f"{repo.common}/config").decode("utf-8", "replace")
+    except (OSError, BadFile):
+        return {}
+    out, section = {}, ""
+    for line in text.split("\n"):
+        line = line.strip()
+        if line[:1] == "[":
+            name, _, below = line.strip("[]").partition(" ")
+            section = f"{name.lower()}.{below.strip()[1:-1]}" if below else name.lower()
+        elif line[:1] not in ("#", ";"):
+            name, equals, value = line.partition("=")
+            if equals:
+                out[f"{section}.{name.strip().lower()}"] = value.strip().strip('"')
+    return out
+
+
 def load(repo: Repo) -> Config:
     """The repository's settings, its stamp checked. Raises BadFormat, BadFile."""
     raw = read(repo)

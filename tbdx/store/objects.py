@@ -385,6 +385,11 @@ class Objects:
                 break
         return out
 
+    def commit_before(self, branch: str, at_s: int) -> str | None:
+        """The last commit of a branch that is not later than a time, in seconds since 1970."""
+        out = self.ask("rev-list", "-1", "--first-parent", f"--before={at_s}", f"refs/heads/{branch}", "--")
+        return out.decode().strip() or None
+
     def date(self, commit: str) -> int:
         """When a commit was made, in seconds since 1970."""
         return int(self.ask("log", "-1", "--format=%ct", commit).strip())

@@ -1,0 +1,317 @@
+"""`ev`: what happened. Streams print one JSON object a line, and end with a bookmark that carries a cursor."""
+
+from __future__ import annotations
+
+import os
+
+from tbdx.cli.common import Call
+from tbdx.errors import BadFile, Invalid, TbdxError, Usage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+    from tbdx.core.chain import Entry
+
+FORMATS = ("json", "text", "cloudevents")
+
+
+def emit(c: Call) -> int:
+    wait = c["wait"]
+    if wait not in (None, "local", "pushed"):
+        raise Usage(f"--wait takes local or pushed, not {wait}")
+    if c["file"] not in (None, "-"):
+        raise Usage("ev emit takes its event from options, or JSON Lines from -")
+    if (c["file"] == "-") == (c["type"] is not None):
+        raise Usage("either --type or - is wanted", hint="ev emit --type work.updated --ref work_id=ID --body '{…}'")
+    if c["file"] == "-":
+        return _emit_lines(c, wait)
+    body = c["body"] if c["body"] is not None else "{}"
+    if body == "-":
+        from tbdx.cli.common import read_stdin
+
+        body = read_stdin()
+    draft = {"type": c["type"], "refs": _refs(c), "body": _object("--body", body)}
+    if c["key"]:
+        draft["idempotency_key"] = c["key"]
+    _acknowledge(c, [draft], wait)
+    return 0
+
+
+def _refs(c: Call) -> dict[str, str]:
+    out = {}
+    for text in c["ref"]:
+        name, equals, value = text.partition("=")
+        if not equals or not value:
+            raise Usage(f"--ref takes NAME=ID, not {text}")
+        out[name] = value
+    return out
+
+
+def _object(what: str, text: str) -> dict[str, Any]:
+    from tbdx.core.event import parse_object
+
+    try:
+        return parse_object(text.encode("utf-8", "surrogateescape"))
+    except BadFile as e:
+        raise Invalid(f"{what}: {e.reason}")
+
+
+def _emit_lines(c: Call, wait: str | None) -> int:
+    """Events as they come on stdin; a bad line is told and stepped over."""
+    from tbdx.kernel import journal
+
+    bad, number, rest = 0, 0, b""
+    while True:
+        data = os.read(0, 1 << 16)
+        lines = (rest + data).split(b"\n")
+        rest = lines.pop() if data else b""
+        drafts = []
+        for line in lines:
+            number += 1
+            if not line.strip():
+                continue
+            try:
+                drafts.append(journal.draft_of(line))
+            except (BadFile, Invalid) as e:
+                bad += 1
+                c.out.say("warn", f"line {number}: {e.message}")
+        if drafts:
+            _acknowledge(c, drafts, wait)
+        if not data:
+            return 1 if bad else 0
+
+
+def _acknowledge(c: Call, drafts: list[dict[str, Any]], wait: str | None) -> None:
+    from tbdx.core.event import check_draft
+    from tbdx.kernel import journal
+
+    k = c.kernel
+    _ = k.config
+    for draft in drafts:
+        check_draft(draft["type"], draft["refs"], draft["body"])
+    if c.dry:
+        return c.would("Would emit", events=len(drafts))
+    acks = journal.append(k, drafts)
+    failed: TbdxError | None = None
+    if wait == "pushed":
+        from tbdx.kernel import coord
+
+        try:
+            coord.publish(k)
+            acks = [ack | {"durability": "pushed"} for ack in acks]
+        except TbdxError as e:
+            failed = e
+    for ack in acks:
+        if ack.get("conflict"):
+            c.out.say("warn", f"that key was used with another body: {ack['event_id']} stands")
+        if c.json or c["file"] == "-":
+            c.out.data(ack, None)
+        else:
+            word = "Emitted before" if ack["duplicate"] else "Emitted"
+            c.out.success(f"{word}: {ack['event_id']}, seq {ack['seq']}, {ack['durability']}")
+    if failed:
+        raise failed
+
+
+def _filters(c: Call) -> dict[str, tuple[str, ...]]:
+    from tbdx.core.event import FILTERS
+
+    out: dict[str, tuple[str, ...]] = {name: c[name] for name in FILTERS}
+    if out["work"]:
+        out["work"] = tuple(c.kernel.find(text) or text for text in out["work"])
+    return out
+
+
+def _format(c: Call) -> str:
+    chosen = c["format"] or "json"
+    if chosen not in FORMATS:
+        raise Usage(f"--format takes {', '.join(FORMATS)}, not {chosen}")
+    return str(chosen)
+
+
+def tail(c: Call) -> int:
+    from tbdx.core.event import wanted
+    from tbdx.kernel import stream
+
+    form, k = _format(c), c.kernel
+    filters = _filters(c)
+    try:
+        entries, cursor = stream.since(k, c["since"])
+    except stream.Compacted as e:
+        body = {"checkpoint": e.base.digest, "until": e.base.until, "state": e.base.state}
+        c.out.data({"type": "journal.checkpointed", "body": body}, None)
+        c.out.data(_bookmark(e.cursor), None)
+        raise
+    agents = stream.agents_of(k)
+    now = k.now_ms()
+    for entry in entries:
+        if wanted(entry.event, filters):
+            _print(c, entry, form, stream.marks(entry, agents.get(entry.event["writer"]), now))
+    if form != "text":
+        c.out.data(_bookmark(cursor.token()), None)
+    return 0
+
+
+def _bookmark(token: str) -> dict[str, Any]:
+    return {"type": "bus.bookmark", "body": {"cursor": token}}
+
+
+def _print(c: Call, entry: Entry, form: str, marks: dict[str, Any]) -> None:
+    found = entry.event
+    if form == "cloudevents":
+        from tbdx.core.cloudevents import to_cloud
+
+        c.out.data(to_cloud(found, entry.raw), None)
+    elif form == "json":
+        c.out.data(found | marks, None)
+    else:
+        from tbdx.cli.output import one_line
+
+        work = found["refs"].get("work_id")
+        about = c.kernel.display(work) if work and work.startswith("is-") else next(iter(found["refs"].values()), "")
+        who = found["actor"]["agent_id"].removeprefix("agent:")
+        title = found["body"].get("title") or found["body"].get("reason") or ""
+        row = f"{found['ts'][:19]}  {found['type']:<16} {about:<12} {who}"
+        c.out.text(one_line(f"{row}  {title}".rstrip()) + ("  " + ", ".join(marks) if marks else ""))
+
+
+def show(c: Call) -> None:
+    from tbdx.kernel import stream
+
+    for found in stream.show(c.kernel, c["id"]):
+        c.out.data(found, None if c.json else 2)
+
+
+def schema(c: Call) -> None:
+    from tbdx.core import event
+    from tbdx.core import schema as made
+
+    if c["type"] is not None:
+        c.out.data(made.envelope() if c["type"] == "event" else made.schema(c["type"]), None if c.json else 2)
+        return
+    for name, (required, ref, does) in event.TYPES.items():
+        body = [spec.partition(":")[0] for spec in required.split()]
+        if c.json:
+            c.out.data({"type": name, "required": body, "ref": ref or None, "does": does or None}, None)
+        else:
+            c.out.text(f"{name:<24}{', '.join(body):<44}{ref}".rstrip())
+
+
+def export(c: Call) -> None:
+    from tbdx.core.event import wanted
+    from tbdx.kernel import stream
+
+    filters = _filters(c)
+    form = _format(c)
+    for entry in stream.since(c.kernel, None)[0]:
+        if wanted(entry.event, filters):
+            _print(c, entry, form, {})
+
+
+def import_(c: Call) -> int:
+    from tbdx.kernel import stream
+
+    data = _input(c["file"])
+    if c.dry:
+        c.would("Would import events", lines=data.count(b"\n"))
+        return 0
+    done = stream.import_(c.kernel, data, c["file"])
+    for row in done["damaged"]:
+        c.out.say("warn", f"{c['file']}:{row['line']}: {row['reason']}; it is stepped over")
+    if c.json:
+        c.out.data(done, None)
+    else:
+        c.out.success(f"{done['imported']} events imported, {done['known']} were here already")
+    return 1 if done["damaged"] else 0
+
+
+def _input(path: str) -> bytes:
+    return b"".join(_pieces(path, 1 << 20))
+
+
+def _pieces(path: str, size: int) -> Iterator[bytes]:
+    """A file, or stdin for `-`, in pieces. Raises TbdxError."""
+    try:
+        fd = 0 if path == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while data := os.read(fd, size):
+                yield data
+        finally:
+            if fd:
+                os.close(fd)
+    except OSError as e:
+        raise TbdxError(f"cannot read {path}: {e.strerror}")
+
+
+def replay(c: Call) -> int:
+    from tbdx.kernel import replay as verb
+
+    view = c["view"] or "status"
+    if c["file"] == "-":
+        held = [_input("-")]
+        done = verb.replay(lambda: held, view)
+    else:
+        done = verb.replay(lambda: _pieces(c["file"], verb.PIECE), view)
+    for problem in done["problems"]:
+        c.out.say("warn", f"{c['file']}:{problem['line']}: {problem['reason']}; it is stepped over")
+    _view(c, {name: done[name] for name in ("view", "digest", "rows")})
+    return 1 if done["problems"] else 0
+
+
+def _view(c: Call, made: dict[str, Any]) -> None:
+    if c.json:
+        c.out.data(made, None)
+        return
+    c.out.text(f"{made['view']} {made['digest']}")
+    c.out.lines(_rows(made["rows"]))
+
+
+def _rows(rows: dict[str, Any]) -> Iterable[str]:
+    from tbdx.core.jsontext import safe_dumps
+
+    for name, row in rows.items():
+        yield f"{name}  {safe_dumps(row, None)}"
+
+
+def materialize(c: Call) -> None:
+    from tbdx.kernel import views
+
+    if c["explain"]:
+        from tbdx.core.views import VIEWS
+        from tbdx.kernel import stream
+
+        if c["view"] not in VIEWS:
+            raise Usage(f"no view {c['view']}", hint=f"there are {', '.join(VIEWS)}")
+        for row in stream.explain(c.kernel, c["view"], c["explain"]):
+            c.out.data(row, None)
+        return
+    made = views.materialize(c.kernel, c["view"], c["at"])
+    if c["agent"]:
+        name = c["agent"].removeprefix("agent:")
+        made["rows"] = {key: row for key, row in made["rows"].items() if _is_of(key, row, name)}
+    _view(c, made)
+
+
+def _is_of(key: str, row: Any, name: str) -> bool:
+    """Whether a row is an agent's, or names it as the one who holds, made, or did it."""
+    names = [key, *(row.get(n) for n in ("agent", "holder", "created_by", "assignee", "delegate"))] if row else [key]
+    return name in [str(n).removeprefix("agent:") for n in names if n]
+
+
+def verify(c: Call) -> int:
+    from tbdx.kernel import stream
+
+    problems, count = stream.verify(c.kernel)
+    for problem in problems:
+        if c.json:
+            c.out.data(problem.as_json(), None)
+        else:
+            where = f"{problem.path}:{problem.number}" if problem.number else problem.path
+            c.out.text(f"{problem.kind}: {where}: {problem.text}")
+    if c.json:
+        c.out.data(count | {"problems": len(problems)}, None)
+    else:
+        c.out.success(f"{count['events']} events in {count['journals']} journals; {len(problems)} problems")
+    return 1 if problems else 0

@@ -1,0 +1,96 @@
+"""Many lines of events at once: what `event.parse` and `event.Fact` do, ten times as fast and with a dear import.
+
+What the typed decoder does not take is left to `event.parse`, so that both ways know the same events.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from tbdx.core.event import LONGEST, Fact, is_type, is_writer, parse
+from tbdx.core.ids import BASE32
+from tbdx.errors import BadFile
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_ID_CHARS = BASE32.upper().encode()
+
+
+class Actor(msgspec.Struct, gc=False):
+    agent_id: str
+
+
+class Refs(msgspec.Struct, gc=False):
+    work_id: str | None = None
+
+
+class Body(msgspec.Struct, gc=False):
+    title: str | None = None
+    blob: str | None = None
+    was: str | None = None
+    reason: str | None = None
+    summary: str | None = None
+    url: str | None = None
+    field: str | None = None
+    attic: str | None = None
+    state: str | None = None
+    name: str | None = None
+    to: object = None
+    fields: msgspec.Raw = None  # type: ignore[assignment]  # only asked for whether it is there
+
+
+class Line(msgspec.Struct, gc=False):
+    v: int
+    event_id: Annotated[str, msgspec.Meta(min_length=26, max_length=26)]
+    ts: str
+    project: str
+    type: str
+    writer: str
+    seq: Annotated[int, msgspec.Meta(ge=1, lt=2**53)]
+    prev: str
+    actor: Actor
+    refs: Refs
+    body: Body
+    idempotency_key: object = None
+    said: object = None
+
+
+def facts(data: bytes) -> list[Fact | BadFile]:
+    """For each line of `data`, which ends with one, its event or what is wrong with it."""
+    decoder = msgspec.json.Decoder(Line)
+    try:
+        if all(data.find(b"\n", n, n + LONGEST // 2) >= 0 for n in range(0, len(data) - 1, LONGEST // 2)):
+            made: Any = decoder.decode_lines(data)
+            if len(made) == data.count(b"\n") and not _odd(made):
+                return made  # type: ignore[no-any-return]  # of the same shape
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        pass  # somewhere in it
+    return [_one(decoder, line) for line in data.split(b"\n")[:-1]]
+
+
+def _one(decoder: msgspec.json.Decoder[Line], line: bytes) -> Any:
+    try:
+        made = decoder.decode(line)
+        if len(line) < LONGEST and not _odd([made]):
+            return made
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        pass  # what it is, and where, the careful way tells
+    try:
+        return Fact(parse(line))
+    except BadFile as e:
+        return e
+
+
+def _odd(made: list[Line]) -> bool:
+    """Whether any has what the types do not tell: an id, a name or a number that is none."""
+    ids = [line.event_id for line in made]
+    return bool(
+        max(ids, default="") >= "8"
+        or "".join(ids).encode().translate(None, _ID_CHARS)
+        or not all(map(is_type, {line.type for line in made}))
+        or not all(map(is_writer, {line.writer for line in made}))
+    )

@@ -1,0 +1,351 @@
+"""What is so, by what happened: every view is a fold of facts in their total order.
+
+A fold is made of parts. A part is a plain value that `marshal` holds, and a function that takes one fact into it; a
+view is rows made of parts, and of the issues' files for `work`. Neither knows the time. `fold` goes on from a state as
+well as from nothing, so that a state can be kept and only what is new be folded.
+
+Files are the truth for an issue: events add who did what, and why. An event tells the blob that it found (`was`) and
+the one that it left (`blob`). Whether a transition holds is judged where the blob that it found is one that events told
+of; any other blob says that the issue was changed without an event, and then the one who saw it is believed.
+"""
+
+from __future__ import annotations
+
+from tbdx.core.event import KEY_DAYS, ms_of
+from tbdx.core.jsontext import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from tbdx.core.event import Fact
+
+    State = dict[str, Any]
+
+BLOBS = 16  # of so many states of an issue it is known that events told of them
+KEY_MS = KEY_DAYS * 24 * 3600 * 1000
+
+
+# work: {"items": {id: item}, "rejects": {event id: [type, agent, work id, why]}}
+
+
+def _new_work() -> State:
+    return {"items": {}, "rejects": {}}
+
+
+def _item() -> State:
+    return {
+        "events": 0,
+        "open": None,  # whether it is, None while no event told
+        "created_by": None,
+        "holder": None,
+        "claimed_at": None,
+        "closed_by": None,
+        "reason": None,
+        "handed": None,  # [from, to, summary] of the last hand-over
+        "links": [],
+        "conflicts": [],
+        "by": None,  # who did the last thing, and what
+        "last": None,
+        "blobs": [],
+    }
+
+
+def _fold_work(state: State, facts: Iterable[Fact]) -> None:
+    items, rejects, ways = state["items"], state["rejects"], _WORK
+    for e in facts:
+        take = ways.get(e.type)
+        if take is None:
+            continue
+        work, body = e.refs.work_id, e.body
+        item = items.get(work)
+        if item is None:
+            if not work:
+                rejects[e.event_id] = [e.type, e.actor.agent_id, None, "refs.work_id: missing"]
+                continue
+            item = items[work] = _item()
+        blobs = item["blobs"]
+        why = take(item, e, body, e.actor.agent_id, body.was is None or not blobs or body.was in blobs)
+        if why:
+            rejects[e.event_id] = [e.type, e.actor.agent_id, work, why]
+            continue
+        item["events"] += 1
+        item["by"] = e.actor.agent_id
+        item["last"] = e.event_id
+        blob = body.blob
+        if blob and blob not in blobs:
+            blobs.append(blob)
+            if len(blobs) > BLOBS:
+                del blobs[0]
+
+
+def _created(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str | None:
+    if body.title is None:
+        return "body.title: missing"
+    if item["created_by"]:
+        return f"created before, by {item['created_by']}"
+    item["created_by"] = agent
+    if item["open"] is None:
+        item["open"] = True
+    return None
+
+
+def _updated(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str | None:
+    return "body.fields: missing" if body.fields is None else None
+
+
+def _claimed(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str | None:
+    if judged and item["open"] is False:
+        return f"closed, by {item['closed_by']}"
+    if judged and item["holder"] not in (None, agent):
+        return f"held by {item['holder']}"
+    item["open"], item["holder"], item["claimed_at"] = True, agent, e.event_id
+    return None
+
+
+def _released(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str | None:
+    if body.reason is None:
+        return "body.reason: missing"
+    if judged and item["holder"] != agent:
+        return f"held by {item['holder']}" if item["holder"] else "not claimed"
+    item["holder"] = item["claimed_at"] = None
+    return None
+
+
+def _handed_off(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str | None:
+    to = body.to
+    if not isinstance(to, str) or body.summary is None:
+        return f"body.{'summary' if isinstance(to, str) else 'to'}: missing"
+    if judged and item["holder"] not in (None, agent):
+        return f"held by {item['holder']}"
+    if judged and item["open"] is False:
+        return f"closed, by {item['closed_by']}"
+    item["holder"], item["claimed_at"] = to, e.event_id
+    item["handed"] = [agent, to, body.summary]
+    return None
+
+
+def _closed(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str | None:
+    if judged and item["open"] is False:
+        return f"closed before, by {item['closed_by']}"
+    item["open"], item["closed_by"], item["reason"] = False, agent, body.reason
+    return None
+
+
+def _reopened(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str | None:
+    if judged and item["open"]:
+        return "not closed"
+    item["open"], item["closed_by"], item["reason"] = True, None, None
+    item["holder"] = item["claimed_at"] = None
+    return None
+
+
+def _linked(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str | None:
+    if body.url is None:
+        return "body.url: missing"
+    if body.url not in item["links"]:
+        item["links"].append(body.url)
+    return None
+
+
+def _conflicted(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str | None:
+    if body.field is None or body.attic is None:
+        return f"body.{'field' if body.field is None else 'attic'}: missing"
+    pair = [body.field, body.attic]
+    if pair not in item["conflicts"]:
+        item["conflicts"].append(pair)
+    return None
+
+
+_WORK: dict[str, Callable[[State, Fact, Any, str, bool], str | None]] = {
+    "work.created": _created,
+    "work.updated": _updated,
+    "work.claimed": _claimed,
+    "work.released": _released,
+    "work.handed_off": _handed_off,
+    "work.closed": _closed,
+    "work.reopened": _reopened,
+    "work.linked": _linked,
+    "work.conflicted": _conflicted,
+}
+
+
+# log: {"types": {type: count}, "writers": {writer: [agent, seq, event id]}}
+
+
+def _new_log() -> State:
+    return {"types": {}, "writers": {}}
+
+
+def _fold_log(state: State, facts: Iterable[Fact]) -> None:
+    types, writers = state["types"], state["writers"]
+    for e in facts:
+        types[e.type] = types.get(e.type, 0) + 1
+        row = writers.get(e.writer)
+        if row is None:
+            row = writers[e.writer] = [e.actor.agent_id, 0, ""]
+        if e.seq > row[1]:
+            row[1] = e.seq
+        row[2] = e.event_id
+
+
+# agents: {agent: {"name", "state", "sessions", "events", "first", "last", "writers"}}
+
+
+def _fold_agents(state: State, facts: Iterable[Fact]) -> None:
+    for e in facts:
+        agent = state.get(e.actor.agent_id)
+        if agent is None:
+            agent = {"name": None, "state": None, "sessions": 0, "events": 0, "first": e.event_id, "writers": []}
+            state[e.actor.agent_id] = agent
+        agent["events"] += 1
+        agent["last"] = e.event_id
+        if e.writer not in agent["writers"]:
+            agent["writers"].append(e.writer)
+        if e.type[:6] == "agent.":
+            _told_of_itself(agent, e.type, e.body)
+
+
+def _told_of_itself(agent: State, type_: str, body: Any) -> None:
+    if type_ == "agent.registered":
+        agent["name"] = body.name
+    elif type_ == "agent.status":
+        agent["state"] = body.state
+    elif type_ == "agent.session_started":
+        agent["sessions"] += 1
+    elif type_ == "agent.session_ended":
+        agent["sessions"] = max(0, agent["sessions"] - 1)
+
+
+# keys: {"agent type key": [event id, writer, seq, what it said]}, the first of each in total order
+
+
+def key_name(agent: str, type_: str, key: str) -> str:
+    return f"{agent} {type_} {key}"
+
+
+def _fold_keys(state: State, facts: Iterable[Fact]) -> None:
+    for e in facts:
+        key = e.idempotency_key
+        if isinstance(key, str) and key:
+            name = key_name(e.actor.agent_id, e.type, key)
+            first = state.get(name)
+            if first is None or ms_of(e.event_id) - ms_of(first[0]) > KEY_MS:
+                state[name] = [e.event_id, e.writer, e.seq, e.said]
+
+
+# part -> (a new one, how it takes facts)
+PARTS: dict[str, tuple[Callable[[], State], Callable[[State, Iterable[Fact]], None]]] = {
+    "work": (_new_work, _fold_work),
+    "log": (_new_log, _fold_log),
+    "agents": (dict, _fold_agents),
+    "keys": (dict, _fold_keys),
+}
+# view -> the parts that it is made of
+VIEWS: dict[str, tuple[str, ...]] = {
+    "work": ("work",),
+    "status": ("log", "work"),
+    "rejects": ("work",),
+    "agents": ("agents",),
+}
+
+
+def new(parts: Iterable[str] = PARTS) -> State:
+    """The state before anything happened."""
+    return {part: PARTS[part][0]() for part in parts}
+
+
+def fold(state: State, facts: list[Fact]) -> State:
+    """The state after more facts, which come in total order, each once. `state` itself goes on."""
+    for part, value in state.items():
+        PARTS[part][1](value, facts)
+    return state
+
+
+def refuse(state: State, refused: Iterable[Fact]) -> State:
+    """The state with events that no fold takes, as their ids are not above their predecessors'."""
+    if "work" in state:
+        for f in refused:
+            why = "its event id is not above its predecessor's"
+            state["work"]["rejects"][f.event_id] = [f.type, f.actor.agent_id, f.refs.work_id, why]
+    return state
+
+
+def in_order(facts: list[Fact], after: str = "") -> list[Fact]:
+    """Facts in total order, each event once."""
+    ids = [e.event_id for e in facts]
+    if all(map(str.__lt__, [after, *ids], ids)):
+        return facts
+    out: list[Fact] = []
+    for e in sorted(facts, key=lambda e: (e.event_id, e.writer)):
+        if e.event_id != after:
+            out.append(e)
+            after = e.event_id
+    return out
+
+
+# rows
+
+_FROM_FILE = ("title", "status", "assignee", "delegate")
+
+
+def rows(view: str, state: State, files: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """A view as {key: row}, in the order of keys. `files`: issue id -> fields, for `work` and `status`."""
+    return _ROWS[view](state, files or {})
+
+
+def _work_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    items = state["work"]["items"]
+    out = {}
+    for work in sorted(files.keys() | items.keys()):
+        file, item = files.get(work), items.get(work)
+        row: dict[str, Any] = {name: file.get(name) for name in _FROM_FILE} if file else {"title": None, "status": None}
+        if file is None and item and item["open"] is not None:
+            row["status"] = "open" if item["open"] else "closed"
+        row["file"] = file is not None
+        if item:
+            row |= {name: item[name] for name in ("created_by", "holder", "closed_by", "reason") if item[name]}
+            if item["handed"]:
+                row["handed_off"] = dict(zip(("from", "to", "summary"), item["handed"], strict=True))
+            row |= {name: item[name] for name in ("links", "conflicts") if item[name]}
+            row |= {"by": item["by"], "last": item["last"], "events": item["events"]}
+        out[work] = row
+    return out
+
+
+def _status_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    log, work = state["log"], state["work"]
+    count: dict[str, int] = {}
+    for file in files.values():
+        count[file["status"]] = count.get(file["status"], 0) + 1
+    held = [item for item in work["items"].values() if item["holder"] and item["open"]]
+    return {
+        "events": sum(log["types"].values()),
+        "held": len(held),
+        "issues": dict(sorted(count.items())),
+        "rejects": len(work["rejects"]),
+        "types": dict(sorted(log["types"].items())),
+        "writers": {
+            w: {"agent": agent, "seq": seq, "last": last} for w, (agent, seq, last) in sorted(log["writers"].items())
+        },
+    }
+
+
+def _reject_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    names = ("type", "agent", "work_id", "reason")
+    return {event: dict(zip(names, row, strict=True)) for event, row in sorted(state["work"]["rejects"].items())}
+
+
+def _agent_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {agent: row | {"writers": sorted(row["writers"])} for agent, row in sorted(state["agents"].items())}
+
+
+_ROWS = {"work": _work_rows, "status": _status_rows, "rejects": _reject_rows, "agents": _agent_rows}
+
+
+def digest(view: Mapping[str, Any]) -> str:
+    """What two clones compare: 32 hex digits over the rows of a view."""
+    from hashlib import sha256
+
+    return sha256(dumps(view).encode()).hexdigest()[:32]

@@ -1,0 +1,188 @@
+"""Reading what happened: every journal that this clone has, whole or from where it was left, in total order.
+
+Most writers have one file, or a row of segments, each line following the one before: those are read from a mark on,
+many lines at once. A writer whose lines came by several ways, or do not follow each other, is put together by
+`core.chain`, which is slower and right in every case. Both read the same events.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tbdx.core import chain, event
+from tbdx.core.event import Fact
+from tbdx.errors import BadFile, Disk
+from tbdx.kernel import Kernel
+from tbdx.kernel.journal import roots
+from tbdx.store import journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from tbdx.core.chain import Chains, Entry, Problem
+
+MANY = 128 * 1024  # bytes from which on the fast decoder is worth its import
+
+
+class Source:
+    """Where a writer's lines are: the folders that have a journal of it, and the files that carried some."""
+
+    __slots__ = ("carried", "roots", "writer")
+
+    def __init__(self, writer: str) -> None:
+        self.writer = writer
+        self.roots: list[str] = []
+        self.carried: list[str] = []
+
+    def is_regular(self) -> bool:
+        return len(self.roots) == 1 and not self.carried
+
+    def size(self) -> int:
+        return sum(_size(path) for path, _ in self.files())
+
+    def files(self, after: int = 0) -> list[tuple[str, bool]]:
+        """(path, whether it is the writer's own file); without those segments that end before a seq."""
+        own: list[tuple[str, bool]] = []
+        for root in self.roots:
+            found = journal.segments(root, self.writer)
+            nexts = [first for first, _ in found[1:]] + [after + 1]
+            own += [(path, True) for (_, path), end in zip(found, nexts, strict=True) if end > after]
+        return own + [(path, False) for path in self.carried]
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def sources(k: Kernel) -> dict[str, Source]:
+    """Every writer that anything here is of."""
+    out: dict[str, Source] = {}
+    for root in roots(k):
+        for writer in journal.writers(root):
+            out.setdefault(writer, Source(writer)).roots.append(root)
+    for folder in (journal.own(k.repo), journal.branch_copy(k.repo)):
+        for writer, path in journal.carried(folder):
+            out.setdefault(writer, Source(writer)).carried.append(path)
+    return out
+
+
+# one way: whole, with all that is odd
+
+
+def chains(k: Kernel, source: Source, covered: Mapping[str, int], after: int = 0) -> Chains:
+    """A writer's lines, put together; damaged ones are among its problems. `after`: those below need not be read."""
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    for path, own in source.files(after):
+        try:
+            found, damaged = chain.parse(journal.read(path), source.writer, path, own)
+        except (BadFile, Disk) as e:
+            problems.append(chain.Problem("damaged", source.writer, path, 0, e.message))
+            continue
+        entries += found
+        problems += damaged
+    least = max(covered.get(source.writer, 0), after - 1)
+    made = chain.assemble(source.writer, [e for e in entries if e.seq > least], {source.writer: least})
+    made.problems = problems + made.problems
+    return made
+
+
+# the other: from a mark on
+
+Mark = list["Any"]  # [first seq of the segment, offset in it, seq, event id, agent]
+
+
+class Irregular(Exception):
+    """Lines that do not follow each other: `chain` has the word."""
+
+
+class Reading:
+    """The facts of one regular writer after a mark; when they have been taken, `mark` is where they end."""
+
+    def __init__(self, source: Source, mark: Mark | None, covered: int, bound: bool, agent: str | None = None) -> None:
+        self.writer, self.root, self.covered, self.bound = source.writer, source.roots[0], covered, bound
+        self.mark: Mark = list(mark) if mark else [0, 0, covered, "", agent]
+        self.refused: list[Fact] = []
+        self.damaged = 0
+
+    def __iter__(self) -> Iterator[list[Fact]]:
+        for path, offset in self._pieces():
+            data = journal.read(path, offset)
+            if data:
+                yield self._take(data)
+                self.mark[1] = offset + len(data)
+
+    def _pieces(self) -> Iterator[tuple[str, int]]:
+        first, offset = self.mark[:2]
+        if not first:
+            for first, path in journal.segments(self.root, self.writer):
+                self.mark[0] = first
+                yield path, 0
+            return
+        yield self._path(first), offset
+        while self.mark[1] >= journal.SEAL and os.path.lexists(self._path(self.mark[2] + 1)):
+            self.mark[:2] = self.mark[2] + 1, 0
+            yield self._path(self.mark[0]), 0
+
+    def _path(self, first: int) -> str:
+        return f"{self.root}/{self.writer}.jsonl" if first == 1 else f"{self.root}/{self.writer}/{first}.jsonl"
+
+    def _take(self, data: bytes) -> list[Fact]:
+        _, _, seq, last, agent = self.mark
+        out = []
+        for fact in facts_of(data):
+            if isinstance(fact, BadFile) or fact.writer != self.writer:
+                self.damaged += 1
+                continue
+            if fact.seq <= seq and fact.seq > self.covered:
+                raise Irregular
+            seq = max(seq, fact.seq)
+            agent = agent or fact.actor.agent_id
+            if fact.event_id <= last:
+                self.refused.append(fact)
+                continue
+            last = fact.event_id
+            if fact.seq > self.covered and event.is_folded(fact, agent, self.bound):
+                out.append(fact)
+        self.mark[2:] = seq, last, agent
+        return out
+
+
+def facts_of(data: bytes) -> list[Fact | BadFile]:
+    """For each line its event, or what is wrong with it."""
+    if len(data) > MANY // 4:
+        from tbdx.core import bulk
+
+        return bulk.facts(data)
+    out: list[Fact | BadFile] = []
+    for line in data.split(b"\n")[:-1]:
+        try:
+            out.append(Fact(event.parse(line)))
+        except BadFile as e:
+            out.append(e)
+    return out
+
+
+def mark_at(source: Source, until: str, covered: int) -> Mark | None:
+    """The mark of a regular writer after its last event that is not later than `until`; None where that is none."""
+    root, writer = source.roots[0], source.writer
+    for first, path in reversed(journal.segments(root, writer)):
+        offset, seq, last = 0, covered, ""
+        for line in journal.read(path).split(b"\n")[:-1]:
+            try:
+                found = event.parse(line)
+            except BadFile:
+                found = None
+            if found and found["event_id"] > until:
+                break
+            if found:
+                seq, last = max(seq, found["seq"]), max(last, found["event_id"])
+            offset += len(line) + 1
+        if last:
+            return [first, offset, seq, last, journal.agent_of(f"{root}/{writer}.jsonl")]
+    return None

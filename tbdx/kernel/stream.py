@@ -1,0 +1,271 @@
+"""What happened, as a stream: events past a cursor, in total order, and the cursor that is past them.
+
+A cursor is past an event when it has been given out, whatever way it came and whatever its journal is called by now. A
+filter chooses what is shown and never moves a cursor differently.
+"""
+
+from __future__ import annotations
+
+from tbdx.core import chain, cursor, event, views
+from tbdx.core.chain import Chains, Entry, Problem
+from tbdx.core.cursor import Cursor
+from tbdx.errors import BadFile, Gone, Invalid, NotFound
+from tbdx.kernel import Kernel, log
+from tbdx.kernel.journal import roots
+from tbdx.kernel.views import checkpoint_of
+from tbdx.store import files, journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tbdx.core.checkpoint import Checkpoint
+
+
+class Compacted(Gone):
+    """The cursor is from before a compaction: `base` is what stands for what is gone, `cursor` goes on from there."""
+
+    def __init__(self, base: Checkpoint, token: str) -> None:
+        super().__init__("what the cursor is past was compacted", hint="take the checkpoint, and go on from its cursor")
+        self.base, self.cursor = base, token
+
+    def facts(self) -> dict[str, object]:
+        return {"checkpoint": self.base.digest, "cursor": self.cursor}
+
+
+def everything(k: Kernel) -> tuple[Checkpoint, list[Chains]]:
+    """(the newest checkpoint, every journal after it)."""
+    k.open()
+    base = checkpoint_of(k)
+    return base, [log.chains(k, source, base.vector) for source in log.sources(k).values()]
+
+
+def since(k: Kernel, token: str | None) -> tuple[list[Entry], Cursor]:
+    """(the events past a cursor in total order, all where there is none; the cursor past them). Raises Compacted."""
+    k.open()
+    at = cursor.parse(token) if token else Cursor({})
+    base = checkpoint_of(k)
+    if token and at.checkpoint != base.digest:
+        behind = [name for name, seq in base.vector.items() if at.journals.get(name, (0, "", []))[0] < seq]
+        if behind:
+            places: dict[str, chain.Position] = {name: (seq, "", []) for name, seq in base.vector.items()}
+            raise Compacted(base, Cursor(places, base.digest, at.commit).token())
+    out: list[Entry] = []
+    places = {}
+    for writer, source in log.sources(k).items():
+        mine = {name: place for name, place in at.journals.items() if event.base_writer(name) == writer}
+        made = _from(k, source, mine, base) or log.chains(k, source, base.vector)
+        seen = chain.consumed(made, mine)
+        out += [e for entries in made.of.values() for e in entries if id(e) not in seen]
+        places |= _places(made, mine, base)
+    for name, place in at.journals.items():  # what the cursor has seen and is not here stays seen
+        places.setdefault(name, place)
+    tip = k.git.branch_tip(k.config.branch) or ""
+    shown: dict[str, Entry] = {}
+    for entry in sorted(out, key=Entry.key):
+        shown.setdefault(entry.event_id, entry)
+    return list(shown.values()), Cursor(places, base.digest if base.vector else "", tip)
+
+
+def _from(k: Kernel, source: log.Source, mine: dict[str, chain.Position], base: Checkpoint) -> Chains | None:
+    """The end of a plain journal, from the line that a cursor ends at; None where all of it has to be read."""
+    if not source.is_regular() or list(mine) != [source.writer]:
+        return None
+    last, crc, ranges = mine[source.writer]
+    if ranges or last <= base.vector.get(source.writer, 0):
+        return None
+    made = log.chains(k, source, base.vector, after=last)
+    main = made.of[source.writer]
+    return made if len(made.of) == 1 and main and (main[0].seq, main[0].crc) == (last, crc) else None
+
+
+def _places(made: Chains, mine: dict[str, chain.Position], base: Checkpoint) -> dict[str, chain.Position]:
+    """How far each journal of a writer is read now."""
+    out: dict[str, chain.Position] = {}
+    for name, entries in made.of.items():
+        if not entries:
+            continue
+        parent = made.parents.get(name)
+        known = base.vector.get(name, 0)
+        first = parent[1] if parent else known
+        if not parent and entries[0].seq > known + 1 and name in mine and mine[name][0] == entries[0].seq:
+            first = entries[0].seq - 1  # only the end of it was read
+        last, ranges = chain.seen_of((e.seq for e in entries), first)
+        crc = next((e.crc for e in reversed(entries) if e.seq == last), "")
+        before = mine.get(name)
+        if before and before[0] > max(last, ranges[-1][1] if ranges else 0):
+            out[name] = before
+        else:
+            out[name] = (last, crc, ranges)
+    return out
+
+
+def marks(entry: Entry, agent: str | None, now_ms: int) -> dict[str, Any]:
+    """What a reader should know of an event beyond its line."""
+    out: dict[str, Any] = {}
+    if not entry.own:
+        out["unverified"] = True
+    if entry.name != entry.event["writer"]:
+        out["journal"] = entry.name
+    if agent and entry.event["actor"]["agent_id"] != agent:
+        out["unbound"] = True
+    if event.ms_of(entry.event_id) > now_ms + event.AHEAD_MS:
+        out["ahead_of_clock"] = True
+    if entry.event["v"] != event.VERSION:
+        out["unknown_version"] = True
+    return out
+
+
+def agents_of(k: Kernel) -> dict[str, str | None]:
+    """writer -> the agent whose journal it is."""
+    return {w: journal.agent_of(s.files()[0][0]) for w, s in log.sources(k).items() if s.files()}
+
+
+def show(k: Kernel, event_id: str) -> list[dict[str, Any]]:
+    """[{event, journal, path, line, …marks}] of an event, wherever it is. Raises NotFound."""
+    _, made = everything(k)
+    agents = agents_of(k)
+    wanted = event_id.strip().upper()
+    out = []
+    for chains in made:
+        for name, entries in chains.of.items():
+            for e in entries:
+                if e.event_id == wanted:
+                    more = marks(e, agents.get(event.base_writer(name)), k.now_ms())
+                    out.append({"event": e.event, "journal": name, "path": e.path, "line": e.number} | more)
+    if not out:
+        raise NotFound(f"event not found: {event_id}", hint="ev tail lists events")
+    return out
+
+
+def explain(k: Kernel, view: str, what: str) -> list[dict[str, Any]]:
+    """The events behind a row of a view, in total order, each with why it was rejected if it was. Raises NotFound."""
+    base, made = everything(k)
+    key = what.removeprefix("is-") if view != "work" else (k.find(what) or what)
+    entries = sorted((e for c in made for chain_ in c.of.values() for e in chain_), key=Entry.key)
+    rejects = _rejects(k)
+    out = []
+    for e in entries:
+        names = {e.event_id, e.event["actor"]["agent_id"], e.event["actor"]["agent_id"].removeprefix("agent:")}
+        if view in ("work", "rejects"):
+            names = {e.event_id, *e.event["refs"].values()}
+        if key in names or what in names:
+            row = {name: e.event[name] for name in ("event_id", "ts", "type", "writer", "seq")}
+            row |= {"agent": e.event["actor"]["agent_id"], "body": e.event["body"]}
+            if e.event_id in rejects:
+                row["rejected"] = rejects[e.event_id]["reason"]
+            if not e.own:
+                row["unverified"] = True
+            out.append(row)
+    if not out:
+        more = "; older ones were compacted" if base.vector else ""
+        raise NotFound(f"no event is about {what}{more}")
+    return out
+
+
+def _rejects(k: Kernel) -> dict[str, Any]:
+    from tbdx.kernel.views import current
+
+    return views.rows("rejects", current(k, views.VIEWS["rejects"]))
+
+
+def verify(k: Kernel) -> tuple[list[Problem], dict[str, int]]:
+    """(everything that is not as it should be, {journals, events, bytes}): gaps, damage, forks, clocks, strangers."""
+    _, made = everything(k)
+    agents = agents_of(k)
+    problems = []
+    count = {"journals": 0, "events": 0}
+    limit = k.now_ms() + event.AHEAD_MS
+    for chains in made:
+        problems += chains.problems
+        for name, entries in chains.of.items():
+            count["journals"] += 1
+            count["events"] += len(entries)
+            agent = agents.get(event.base_writer(name))
+            for e in entries:
+                said = []
+                if event.ms_of(e.event_id) > limit:
+                    said.append(("clock", f"event id {e.event_id} is of a time far ahead of this clock"))
+                if agent and e.event["actor"]["agent_id"] != agent:
+                    said.append(("unbound", f"its actor is {e.event['actor']['agent_id']}, its writer's agent {agent}"))
+                if e.event["v"] != event.VERSION:
+                    said.append(("version", f"version {e.event['v']} is not known: kept, and not folded"))
+                wrong = event.lacking(e.event["type"], e.event["body"], e.event["refs"])
+                if wrong:
+                    said.append(("body", f"{e.event['type']}: {wrong}"))
+                problems += [Problem(kind, name, e.path, e.number, text) for kind, text in said]
+    for folder in roots(k):
+        problems += _torn(folder)
+    return problems, count
+
+
+def _torn(folder: str) -> list[Problem]:
+    out = []
+    for writer in journal.writers(folder):
+        for _, path in journal.segments(folder, writer):
+            torn = journal.end_of(path).torn
+            if torn:
+                out.append(Problem("torn", writer, path, 0, f"{torn} bytes after the last line: a write cut short"))
+    return out
+
+
+def export(k: Kernel) -> list[bytes]:
+    """The line of every event here, in total order."""
+    return [e.raw for e in since(k, None)[0]]
+
+
+def import_(k: Kernel, data: bytes, source: str) -> dict[str, Any]:
+    """Take in lines of events that others wrote, from `export`; {imported, known, damaged: [{line, reason}]}.
+
+    They are kept as carried ones, unverified, and travel with the next sync. Raises Invalid when none is an event.
+    """
+    k.open()
+    _, made = everything(k)
+    known = {e.raw for c in made for entries in c.of.values() for e in entries}
+    by_writer: dict[str, list[tuple[int, bytes]]] = {}
+    damaged, already = [], 0
+    lines = data.split(b"\n")
+    for number, raw in enumerate(lines if lines[-1] else lines[:-1], 1):
+        try:
+            found = event.parse(raw)
+        except BadFile as e:
+            damaged.append({"line": number, "reason": e.reason})
+            continue
+        if raw in known:
+            already += 1
+        else:
+            by_writer.setdefault(found["writer"], []).append((found["seq"], raw))
+            known.add(raw)
+    if damaged and not by_writer and not already:
+        raise Invalid(f"{source}: not one line is an event; line {damaged[0]['line']}: {damaged[0]['reason']}")
+    with journal.Lock(k.repo):
+        for writer, rows in by_writer.items():
+            for first, last, content in pieces(rows):
+                keep_carried(k, writer, first, last, content)
+    return {"imported": sum(map(len, by_writer.values())), "known": already, "damaged": damaged}
+
+
+def pieces(rows: list[tuple[int, bytes]]) -> list[tuple[int, int, bytes]]:
+    """(first seq, last seq, content) of the runs of lines that follow each other, none much longer than a segment."""
+    out: list[list[tuple[int, bytes]]] = []
+    size = 0
+    for seq, raw in sorted(rows):
+        if not out or seq != out[-1][-1][0] + 1 or size > journal.SEAL:
+            out.append([])
+            size = 0
+        out[-1].append((seq, raw))
+        size += len(raw) + 1
+    return [(run[0][0], run[-1][0], b"".join(raw + b"\n" for _, raw in run)) for run in out]
+
+
+def carried_name(first: int, last: int, content: bytes) -> str:
+    return f"{first}-{last}-{chain.digest(content)[:8]}.jsonl"
+
+
+def keep_carried(k: Kernel, writer: str, first: int, last: int, content: bytes) -> None:
+    """Keep a run of another's lines beside our own journals, to last. Raises Disk."""
+    folder = files.inside(journal.own(k.repo), "carried", event.base_writer(writer))
+    files.make_folder(folder)
+    path = f"{folder}/{carried_name(first, last, content)}"
+    files.make_folder(k.repo.scratch)
+    files.write(path, content, scratch=k.repo.scratch)
