@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def sync(c: Call) -> int:
-    from tbdx.kernel import outbox
+    from tbdx.kernel import coord, outbox
     from tbdx.kernel import sync as verb
 
     verb.check_modes(c.opts)
@@ -36,6 +36,14 @@ def sync(c: Call) -> int:
         elif e.saved is not None:
             c.out.notice(f"{e.saved} issues saved to .tbd/workspaces/outbox: commit it to your branch to pass them on")
         raise
+    except coord.EventsKept as e:  # the issues are out all the same
+        if c.json:
+            c.out.data(e.report.as_json() | e.more)
+        else:
+            _tell(c, e.report)
+            if e.done.saved:
+                c.out.notice(f"{e.done.saved} events saved to .coord/outbox: commit it to your branch to pass them on")
+        raise
     one_way = c["push"] or c["pull"]
     if c.json:
         if not one_way or report.withheld:
@@ -44,6 +52,10 @@ def sync(c: Call) -> int:
         _tell(c, report)
         if "importedFromOutbox" in more:
             c.out.notice(f"{more['importedFromOutbox']} issues taken in from the outbox and published")
+        events = more.get("coordination", {})
+        if events.get("sent") or events.get("received"):
+            where = "" if events["state"] == "synced" else f" ({events['state']} only)"
+            c.out.notice(f"events: {events['sent']} sent, {events['received']} received{where}")
     return 1 if report.withheld else 0
 
 
@@ -111,7 +123,9 @@ def bundle_apply(c: Call) -> int:
     if c.json:
         c.out.data(report.as_json())
     else:
-        _tell(c, report, "Nothing new in the bundle", "Merged")
+        _tell(c, report, "No new issues in the bundle" if report.events else "Nothing new in the bundle", "Merged")
+        if report.events:
+            c.out.notice(f"{report.events} events taken in, unverified")
     return 1 if report.withheld else 0
 
 

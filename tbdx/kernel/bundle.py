@@ -27,7 +27,8 @@ def create(k: Kernel, path: str) -> dict[str, Any]:
         head = begin(k, report)
         made = f"{k.repo.scratch}/bundle.{os.getpid()}"
         try:
-            k.git.write_bundle(made, k.config.branch)
+            more = [k.coordination.branch] if _commit_events(k) else []
+            k.git.write_bundle(made, k.config.branch, *more)
             files.flush(made)
             files.move(made, target)
         finally:
@@ -49,4 +50,20 @@ def apply(k: Kernel, path: str) -> Report:
     with k.writing():
         begin(k, report)
         integrate(k, tip, report)
+    if k.coordination.on:
+        from tbdx.kernel import coord
+
+        events = k.git.in_bundle(source, k.coordination.branch)
+        report.events = coord.take_bundle(k, events, path) if events else 0
     return report
+
+
+def _commit_events(k: Kernel) -> bool:
+    """Put our own events on the coordination branch; whether there is one."""
+    if not k.coordination.on:
+        return False
+    from tbdx.kernel import coord
+    from tbdx.kernel.journal import locked
+
+    with locked(k):
+        return coord.take_in(k, [], coord.Exchanged("local")) is not None

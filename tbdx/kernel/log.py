@@ -14,6 +14,7 @@ from tbdx.core.event import Fact
 from tbdx.errors import BadFile, Disk
 from tbdx.kernel import Kernel
 from tbdx.kernel.journal import roots
+from tbdx.store import config as settings
 from tbdx.store import journal
 
 TYPE_CHECKING = False
@@ -61,6 +62,12 @@ def _size(path: str) -> int:
 
 def sources(k: Kernel) -> dict[str, Source]:
     """Every writer that anything here is of."""
+    if k.coordination.on:
+        tip = settings.ref(k.repo, f"refs/heads/{k.coordination.branch}")
+        if tip is not None and tip != journal.taken(k.repo):
+            from tbdx.kernel import coord
+
+            coord.rebuild(k)
     out: dict[str, Source] = {}
     for root in roots(k):
         for writer in journal.writers(root):

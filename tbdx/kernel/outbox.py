@@ -8,6 +8,7 @@ clone, is taken in once. Without it (a real tbd's) its issues are imported as fr
 from __future__ import annotations
 
 from tbdx.core import codec, merge
+from tbdx.core.union import OUTBOX
 from tbdx.errors import BadFile, TbdxError
 from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
@@ -40,11 +41,16 @@ def sync_after(k: Kernel) -> None:
 
 
 def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: bool) -> tuple[Report, dict[str, Any]]:
-    """(report, {importedFromOutbox: issues of our own outbox, harvested: [{branch, commit, issues}]}) of a sync.
+    """(report, {importedFromOutbox: issues of our own outbox, harvested: [{branch, commit, issues, events}],
+    coordination: what became of the events}) of a sync: first of the sync branch, then of the coordination branch.
 
     A remote that refuses or cannot be reached puts what it lacks into the outbox, and the error is raised on. A sync
     that went well takes outboxes in, our own and those on other branches of the remote, and publishes what they held.
     """
+    from tbdx.kernel import coord
+
+    more: dict[str, Any] = {}
+    failed: Kept | coord.EventsKept | None = None
     try:
         report = sync(k, push=push, pull=pull)
     except Kept as e:
@@ -52,9 +58,27 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
             from tbdx.kernel import exchange
 
             e.saved = exchange.save(k, outbox=True)["saved"]
-        raise
-    if not (take_in and push and pull):
-        return report, {}
+        if e.reason != "refused":  # a server may refuse one branch and take the other
+            raise
+        failed, report = e, e.report
+    if failed is None and take_in and push and pull:
+        more = _take_outboxes(k, report)
+    events = coord.exchange(k, report.branches or None, push=push, pull=pull)
+    if events.state == "refused" and auto_save:
+        events.saved = coord.save_outbox(k)
+    elif events.state == "synced" and push:
+        coord.empty_outbox(k)
+    if events.state != "off":
+        more["coordination"] = events.as_json()
+    if failed is None and events.error:
+        failed = coord.EventsKept(events)
+    if failed is not None:
+        failed.report, failed.more = report, more
+        raise failed
+    return report, more
+
+
+def _take_outboxes(k: Kernel, report: Report) -> dict[str, Any]:
     more: dict[str, Any] = {}
     head = k.git.branch_tip(k.config.branch)
     mine = _own(k)
@@ -66,7 +90,7 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
         more["harvested"] = harvested
     if k.git.branch_tip(k.config.branch) != head or k.wrote:
         report.add(sync(k))
-    return report, more
+    return more
 
 
 def _own(k: Kernel) -> dict[str, bytes]:
@@ -155,14 +179,18 @@ def _harvest(k: Kernel, report: Report) -> list[dict[str, Any]]:
 
     Nothing depends on it: a branch that cannot be fetched is told, and the next sync tries again.
     """
+    from tbdx.kernel import coord
+
     git, remote = k.git, k.config.remote
     looked = _looked(k)
-    tips = {b: tip for b, tip in sorted(report.branches.items()) if b != k.config.branch and tip not in looked}
+    shared = (k.config.branch, k.coordination.branch)
+    tips = {b: tip for b, tip in sorted(report.branches.items()) if b not in shared and tip not in looked}
     tips = dict([*tips.items()][:BRANCHES])
     if not tips:
         return []
     try:
         found = git.look_into(remote, tips, PLACE)
+        events = git.look_into(remote, tips, OUTBOX) if k.coordination.on else {}
     except GitError as e:
         k.say("notice", f"outboxes on other branches were not looked for: {e.message}")
         return []
@@ -170,8 +198,12 @@ def _harvest(k: Kernel, report: Report) -> list[dict[str, Any]]:
     for branch, held in found.items():
         if _issues(held):
             _take_in(k, held, report)
-            out.append({"branch": branch, "commit": tips[branch], "issues": len(_issues(held))})
-            k.say("notice", f"{len(_issues(held))} issues taken in from the outbox on {remote}/{branch}")
+        came = coord.take_carried(k, events.get(branch, {}), branch, tips[branch])
+        if _issues(held) or came:
+            row = {"branch": branch, "commit": tips[branch], "issues": len(_issues(held))}
+            out.append(row | ({"events": came} if came else {}))
+            what = [f"{n} {name}" for n, name in ((len(_issues(held)), "issues"), (came, "events")) if n]
+            k.say("notice", f"{' and '.join(what)} taken in from the outbox on {remote}/{branch}")
     cache.write(k.repo, _LOOKED, [("tips", sorted(looked & {*report.branches.values()} | {*tips.values()}))])
     return out
 

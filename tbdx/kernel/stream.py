@@ -11,7 +11,7 @@ from tbdx.core.chain import Chains, Entry, Problem
 from tbdx.core.cursor import Cursor
 from tbdx.errors import BadFile, Gone, Invalid, NotFound
 from tbdx.kernel import Kernel, log
-from tbdx.kernel.journal import roots
+from tbdx.kernel.journal import locked, roots
 from tbdx.kernel.views import checkpoint_of
 from tbdx.store import files, journal
 
@@ -214,7 +214,7 @@ def export(k: Kernel) -> list[bytes]:
     return [e.raw for e in since(k, None)[0]]
 
 
-def import_(k: Kernel, data: bytes, source: str) -> dict[str, Any]:
+def import_(k: Kernel, data: bytes, source: str, mark: str | None = None) -> dict[str, Any]:
     """Take in lines of events that others wrote, from `export`; {imported, known, damaged: [{line, reason}]}.
 
     They are kept as carried ones, unverified, and travel with the next sync. Raises Invalid when none is an event.
@@ -238,10 +238,10 @@ def import_(k: Kernel, data: bytes, source: str) -> dict[str, Any]:
             known.add(raw)
     if damaged and not by_writer and not already:
         raise Invalid(f"{source}: not one line is an event; line {damaged[0]['line']}: {damaged[0]['reason']}")
-    with journal.Lock(k.repo):
+    with locked(k):
         for writer, rows in by_writer.items():
             for first, last, content in pieces(rows):
-                keep_carried(k, writer, first, last, content)
+                keep_carried(k, writer, first, last, content, mark or source)
     return {"imported": sum(map(len, by_writer.values())), "known": already, "damaged": damaged}
 
 
@@ -262,10 +262,11 @@ def carried_name(first: int, last: int, content: bytes) -> str:
     return f"{first}-{last}-{chain.digest(content)[:8]}.jsonl"
 
 
-def keep_carried(k: Kernel, writer: str, first: int, last: int, content: bytes) -> None:
-    """Keep a run of another's lines beside our own journals, to last. Raises Disk."""
+def keep_carried(k: Kernel, writer: str, first: int, last: int, content: bytes, mark: str) -> None:
+    """Keep a run of another's lines beside our own journals, to last, with where they came from. Raises Disk."""
     folder = files.inside(journal.own(k.repo), "carried", event.base_writer(writer))
     files.make_folder(folder)
     path = f"{folder}/{carried_name(first, last, content)}"
     files.make_folder(k.repo.scratch)
+    files.write(f"{path}.from", f"{' '.join(mark.split())}\n".encode(), scratch=k.repo.scratch)
     files.write(path, content, scratch=k.repo.scratch)

@@ -46,6 +46,7 @@ class Report:
         self.withheld: dict[str, str] = {}  # path -> why
         self.branches: dict[str, str] = {}  # every branch that the remote has, and its tip
         self.local_only = False
+        self.events: int | None = None  # events that a bundle brought
 
     def add(self, more: Report) -> None:
         """Count what a further step did as well."""
@@ -65,6 +66,7 @@ class Report:
             out["lost"] = [{"id": issue, "field": field} for issue, field in self.conflicts]
         if self.withheld:
             out["withheld"] = [{"path": path, "reason": why} for path, why in sorted(self.withheld.items())]
+        out |= {} if self.events is None else {"events": self.events}
         return out | ({"localOnly": True} if self.local_only else {})
 
 
@@ -78,6 +80,7 @@ class Kept(NotPublished):
         super().__init__(message, hint=hint)
         self.report, self.unpushed, self.reason = report, unpushed, reason
         self.saved: int | None = None  # issues copied to the outbox
+        self.more: dict[str, Any] = {}  # what became of the events
 
     def facts(self) -> dict[str, object]:
         return {"reason": self.reason}
@@ -91,6 +94,7 @@ class Kept(NotPublished):
             "errorType": "permanent" if self.reason == "refused" else "transient",
             "reason": self.reason,
             **({} if self.saved is None else {"savedToOutbox": self.saved}),
+            **self.more,
         }
 
 

@@ -130,6 +130,20 @@ def git_settings(repo: Repo) -> dict[str, str]:
     return out
 
 
+def ref(repo: Repo, name: str) -> str | None:
+    """What a ref holds, read without git; None where there is none. Raises BadFile, Disk."""
+    try:
+        return files.read(f"{repo.common}/{name}", 200).decode("ascii", "replace").strip() or None
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    try:
+        rows = files.read(f"{repo.common}/packed-refs", 1 << 30).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    end = rows.find(f" {name}\n")
+    return rows[rows.rfind("\n", 0, end) + 1 : end] if end > 0 else None
+
+
 def load(repo: Repo) -> Config:
     """The repository's settings, its stamp checked. Raises BadFormat, BadFile."""
     raw = read(repo)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tbdx.store.layout import Repo
 
 SEAL = 64 * 1024  # bytes; a segment of so many takes no more lines
+TAKEN = "coord.taken"  # the cache's note of the commit whose files `branch_copy` has
 WAIT_S = 30.0  # how long a command waits for another one that writes events
 _TAIL = 4096  # bytes that are read at first to find a segment's last line
 
@@ -282,6 +283,14 @@ def keep(repo: Repo, name: str, data: bytes) -> None:
         pass
     finally:
         os.close(fd)
+
+
+def taken(repo: Repo) -> str | None:
+    """The commit of the coordination branch whose files `branch_copy` has."""
+    try:
+        return files.read(f"{repo.own}/cache/{TAKEN}", 100).decode("ascii", "replace")
+    except (FileNotFoundError, BadFile):
+        return None
 
 
 # reading

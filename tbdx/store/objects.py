@@ -385,10 +385,19 @@ class Objects:
                 break
         return out
 
+    def parent_where_added(self, path: str, commits: Sequence[str]) -> str | None:
+        """The first parent of the commit that brought a path into the history of others."""
+        out = self.ask("log", "-1", "--format=%H", "--diff-filter=A", "--no-renames", *commits, "--", path)
+        return self.commit_of(f"{out.decode().strip()}^") if out.strip() else None
+
     def commit_before(self, branch: str, at_s: int) -> str | None:
         """The last commit of a branch that is not later than a time, in seconds since 1970."""
         out = self.ask("rev-list", "-1", "--first-parent", f"--before={at_s}", f"refs/heads/{branch}", "--")
         return out.decode().strip() or None
+
+    def author(self, commit: str) -> str:
+        """Who made a commit, `name <email>` as it says itself."""
+        return self.ask("log", "-1", "--format=%an <%ae>", commit).decode("utf-8", "replace").strip()
 
     def date(self, commit: str) -> int:
         """When a commit was made, in seconds since 1970."""

@@ -200,9 +200,18 @@ class Remote(Objects):
 
     # bundles
 
-    def write_bundle(self, path: str, branch: str) -> None:
-        """The branch with its whole history as one file. Raises GitError."""
-        self.ask("bundle", "create", "--quiet", path, f"refs/heads/{branch}")
+    def write_bundle(self, path: str, *branches: str) -> None:
+        """Branches with their whole history as one file. Raises GitError."""
+        self.ask("bundle", "create", "--quiet", path, *(f"refs/heads/{branch}" for branch in branches))
+
+    def in_bundle(self, path: str, branch: str) -> str | None:
+        """The commit of a branch that a bundle has, whose objects `read_bundle` brought; None where it has none."""
+        _, out, _ = self.run("bundle", "list-heads", path)
+        rows = [line.split(" ", 1) for line in out.decode("utf-8", "replace").splitlines()]
+        tip = next((commit for commit, ref in rows if ref == f"refs/heads/{branch}"), None)
+        if tip and not self.run("rev-list", "--objects", "--quiet", tip)[0]:
+            return tip
+        return tip if tip and self._unbundled_aside(path, f"refs/heads/{branch}", tip) else None
 
     def read_bundle(self, path: str, branch: str) -> str:
         """Bring what a bundle holds of the branch, or of its only one; the commit. Raises GitError for no bundle."""

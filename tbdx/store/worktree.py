@@ -48,20 +48,42 @@ class Worktree(Objects):
         """
         index = self._private_index(base)
         try:
-            private = {"GIT_INDEX_FILE": index}
-            gone = "0 " + "0" * len(base or "")
-            of = {p: gone if x is None else x if " " in x else f"{PLAIN} {x}" for p, x in changes.items()}
-            rows = [os.fsencode(f"{what}\t{path}") for path, what in of.items()]
-            self.ask("update-index", "-z", "--index-info", stdin=b"".join(r + b"\0" for r in rows), env=private)
-            tree = self.ask("write-tree", env=private).decode().strip()
-            given = [part for parent in parents for part in ("-p", parent)]
-            by = author or self._author()
-            commit = self.ask("commit-tree", tree, *given, "-m", message, env=by).decode().strip()
+            commit = self._commit(index, base, changes, parents, message, author or self._author())
         except BaseException:
             files.discard(index)
             raise
         self._keep_index(commit, index)
         return commit
+
+    def commit_apart(
+        self, base: str | None, changes: Mapping[str, str | None], parents: Sequence[str], message: str
+    ) -> str:
+        """The same for a branch that no worktree has: the hidden worktree's index is no help, and is left alone."""
+        files.make_folder(self.repo.scratch)
+        index = f"{self.repo.scratch}/index.{os.getpid()}.{os.urandom(4).hex()}"
+        try:
+            self.ask("read-tree", base or "--empty", env={"GIT_INDEX_FILE": index})
+            return self._commit(index, base, changes, parents, message, self._author())
+        finally:
+            files.discard(index)
+
+    def _commit(
+        self,
+        index: str,
+        base: str | None,
+        changes: Mapping[str, str | None],
+        parents: Sequence[str],
+        message: str,
+        author: Mapping[str, str],
+    ) -> str:
+        private = {"GIT_INDEX_FILE": index}
+        gone = "0 " + "0" * len(base or "")
+        of = {p: gone if x is None else x if " " in x else f"{PLAIN} {x}" for p, x in changes.items()}
+        rows = [os.fsencode(f"{what}\t{path}") for path, what in of.items()]
+        self.ask("update-index", "-z", "--index-info", stdin=b"".join(r + b"\0" for r in rows), env=private)
+        tree = self.ask("write-tree", env=private).decode().strip()
+        given = [part for parent in parents for part in ("-p", parent)]
+        return self.ask("commit-tree", tree, *given, "-m", message, env=author).decode().strip()
 
     def _author(self) -> dict[str, str]:
         known = self.settings()

@@ -1,0 +1,60 @@
+"""Turning the sharing of events on and off, and how it stands."""
+
+from __future__ import annotations
+
+import os
+
+from tbdx.errors import Sync
+from tbdx.kernel import Kernel, coord, log
+from tbdx.kernel.journal import locked
+from tbdx.store import config as settings
+from tbdx.store import files, journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def turn(k: Kernel, *, on: bool, dry: bool = False) -> dict[str, Any]:
+    """{on, branch, changed}. Turned on, agents get new journals, and what was journaled before stays in this clone.
+
+    Raises Sync for a branch that is something else, or is checked out.
+    """
+    k.open()
+    branch, changed = k.coordination.branch, k.coordination.on != on
+    answer = {"on": on, "branch": branch, "changed": changed}
+    if dry or not changed:
+        return answer
+    if on:
+        taken = k.git.checked_out_at(branch)
+        if taken:
+            raise Sync(f"{branch} is checked out at {taken}", hint="coordination_branch in .tbd/tbdx.yml names another")
+        for tip in (k.git.branch_tip(branch), k.git.remote_tip(k.config.remote, branch)):
+            coord.tree_of(k, tip, branch)
+        with locked(k):
+            _set_aside(k)
+    settings.set_own(k.repo, "coordination", on)
+    return answer
+
+
+def _set_aside(k: Kernel) -> None:
+    """Move the journals of before where no sync looks; `ev replay` still reads them."""
+    folder = journal.own(k.repo)
+    for writer in journal.writers(folder):
+        for name in (f"{writer}.jsonl", writer, f"{writer}.retired"):
+            if os.path.lexists(f"{folder}/{name}"):
+                files.move(f"{folder}/{name}", f"{folder}/local/{name}")
+
+
+def status(k: Kernel) -> dict[str, Any]:
+    """{on, branch, writers, events, published, unpublished}: counts of this clone's own lines and of all here."""
+    k.open()
+    branch = k.coordination.branch
+    out: dict[str, Any] = {"on": k.coordination.on, "branch": branch}
+    found = log.sources(k)
+    out["writers"] = len(found)
+    out["events"] = sum(journal.read(path).count(b"\n") for s in found.values() for path, _ in s.files())
+    tip = k.git.remote_tip(k.config.remote, branch) if k.coordination.on else None
+    out["remote_tip"] = tip
+    out["unpublished"] = coord.unpublished(k, tip)
+    return out
