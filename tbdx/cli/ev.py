@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Any
 
-    from tbdx.core.chain import Entry
-
 FORMATS = ("json", "text", "cloudevents")
 
 
@@ -93,7 +91,7 @@ def _acknowledge(c: Call, drafts: list[dict[str, Any]], wait: str | None) -> Non
         check_draft(draft["type"], draft["refs"], draft["body"])
     if c.dry:
         return c.would("Would emit", events=len(drafts))
-    acks = journal.append(k, drafts)
+    acks = journal.append(k, drafts, secrets="allow" if c["allow_secret"] else "refuse")
     failed: TbdxError | None = None
     if wait == "pushed":
         from tbdx.kernel import coord
@@ -146,9 +144,11 @@ def tail(c: Call) -> int:
         raise
     agents = stream.agents_of(k)
     now = k.now_ms()
-    for entry in entries:
-        if wanted(entry.event, filters):
-            _print(c, entry, form, stream.marks(entry, agents.get(entry.event["writer"]), now))
+    rows = [(e.key(), e.event, e.raw, stream.marks(e, agents.get(e.event["writer"]), now)) for e in entries]
+    rows += [((found["event_id"], ""), found, b"", {}) for found in stream.derived_since(k, c["since"], cursor)]
+    for _, found, raw, marks in sorted(rows, key=lambda row: row[0]):
+        if wanted(found, filters):
+            _print(c, found, raw, form, marks)
     if form != "text":
         c.out.data(_bookmark(cursor.token()), None)
     return 0
@@ -158,12 +158,11 @@ def _bookmark(token: str) -> dict[str, Any]:
     return {"type": "bus.bookmark", "body": {"cursor": token}}
 
 
-def _print(c: Call, entry: Entry, form: str, marks: dict[str, Any]) -> None:
-    found = entry.event
+def _print(c: Call, found: dict[str, Any], raw: bytes, form: str, marks: dict[str, Any]) -> None:
     if form == "cloudevents":
         from tbdx.core.cloudevents import to_cloud
 
-        c.out.data(to_cloud(found, entry.raw), None)
+        c.out.data(to_cloud(found, raw), None)
     elif form == "json":
         c.out.data(found | marks, None)
     else:
@@ -207,7 +206,7 @@ def export(c: Call) -> None:
     form = _format(c)
     for entry in stream.since(c.kernel, None)[0]:
         if wanted(entry.event, filters):
-            _print(c, entry, form, {})
+            _print(c, entry.event, entry.raw, form, {})
 
 
 def import_(c: Call) -> int:

@@ -20,7 +20,8 @@ def create(c: Call) -> None:
         kind = c["type"] or "task"
         c.would("Would create issue", title=c["title"], kind=kind, priority=c["priority"] or "2", type=kind)
     else:
-        c.done(made, f"Created {made['id']}: {one_line(made['title'])}")
+        word = "Created before:" if made.get("duplicate") else "Created"
+        c.done(made, f"{word} {made['id']}: {one_line(made['title'])}")
 
 
 def show(c: Call) -> None:

@@ -39,6 +39,7 @@ _FORCE: Option = ("force", ("--force",), "", "do it all the same")
 _WORKSPACE: Option = ("workspace", ("--workspace",), "NAME", "a folder below .tbd/workspaces")
 _DIR: Option = ("dir", ("--dir",), "PATH", "a folder anywhere")
 _OUTBOX: Option = ("outbox", ("--outbox",), "", "the workspace for what could not be published")
+_KEY: Option = ("key", ("--idempotency-key",), "KEY", "the same, however often it is sent")
 _SINCE: Option = ("since", ("--since",), "CURSOR", "past this cursor, from an earlier bookmark")
 _FORMAT: Option = ("format", ("--format",), "FORM", "json, text or cloudevents")
 _FILTERS: tuple[Option, ...] = (
@@ -80,6 +81,7 @@ COMMANDS: dict[str, Row] = {
             ("label", ("-l", "--label"), "LABEL*", "a label"),
             ("depends_on", ("--depends-on",), "ID*", "an issue that must be closed first"),
             _FROM_FILE,
+            _KEY,
         ),
     ),
     "show": (
@@ -360,8 +362,9 @@ COMMANDS: dict[str, Row] = {
             ("type", ("--type",), "TYPE", "what happened: work.claimed, or words of your own with dots"),
             ("ref", ("--ref",), "NAME=ID*", "what it is about: work_id=…"),
             ("body", ("--body",), "JSON", "what there is to tell; - reads stdin"),
-            ("key", ("--idempotency-key",), "KEY", "the same event, however often it is sent"),
+            _KEY,
             ("wait", ("--wait",), "HOW", "local (the default) or pushed"),
+            ("allow_secret", ("--allow-secret",), "", "take what looks like a secret"),
             _AS,
         ),
     ),

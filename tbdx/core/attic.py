@@ -38,8 +38,13 @@ def attic_files(losses: Iterable[Loss], held: Callable[[str], bytes | None]) -> 
     entries = []
     for loss in losses:
         data = attic_entry(loss.entity, loss.at, loss.field, loss.value, loss.loser, loss.winner).encode()
-        entries.append((f"{FOLDER}{loss.entity}_{loss.at.replace(':', '-')[:40]}_{file_part(loss.field)}", data))
+        entries.append((FOLDER + stem_for(loss), data))
     return placed(entries, held)
+
+
+def stem_for(loss: Loss) -> str:
+    """What the name of a loss's entry begins with."""
+    return f"{loss.entity}_{loss.at.replace(':', '-')[:40]}_{file_part(loss.field)}"
 
 
 def placed(entries: Iterable[tuple[str, bytes]], held: Callable[[str], bytes | None]) -> dict[str, bytes]:

@@ -39,6 +39,7 @@ class Body(msgspec.Struct, gc=False):
     attic: str | None = None
     state: str | None = None
     name: str | None = None
+    replaces: str | None = None
     to: object = None
     fields: msgspec.Raw = None  # type: ignore[assignment]  # only asked for whether it is there
 

@@ -26,11 +26,11 @@ def to_cloud(found: dict[str, Any], raw: bytes) -> dict[str, Any]:
     out |= {"type": found["type"], "time": found["ts"]}
     about = next(iter(found["refs"].values()), None)
     out |= {"subject": about} if about else {}
-    out |= {"datacontenttype": "application/json", "writer": found["writer"], "seq": found["seq"]}
-    out["prev"] = found["prev"]
+    out |= {"datacontenttype": "application/json"}
+    out |= {name: found[name] for name in ("writer", "seq", "prev") if name in found}  # a derived one has none
     out["tbdxmore"] = dumps({name: value for name, value in found.items() if name not in _OWN})
     try:
-        same = event.render(found)[:-1] == raw
+        same = not raw or event.render(found)[:-1] == raw
     except Invalid:
         same = False
     if not same or found["v"] != event.VERSION:

@@ -158,7 +158,8 @@ def base_writer(name: str) -> str:
 # what a fold sees
 
 # what folds look at in a body: strings, where they are there at all, but for `to` and `fields`
-ACTED_ON = ("title", "blob", "was", "reason", "summary", "url", "field", "attic", "state", "name")
+ACTED_ON: tuple[str, ...] = ("title", "blob", "was", "reason", "summary", "url", "field", "attic", "state", "name")
+ACTED_ON += ("replaces",)
 BODY = (*ACTED_ON, "to", "fields")
 
 

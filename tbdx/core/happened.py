@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from tbdx.core.attic import Loss
+
     Issue = Mapping[str, Any]
     Draft = dict[str, Any]
 
@@ -42,6 +44,14 @@ def drafts(
     if kind != "work.linked" or before is None:
         return [{"type": kind, "refs": refs, "body": body}]
     return [{"type": kind, "refs": refs, "body": {"url": url} | body} for url in _new_links(before, after)]
+
+
+def conflicted(loss: Loss) -> Draft:
+    """The event of a value that lost a merge; `attic` is the file that keeps it."""
+    from tbdx.core.attic import stem_for
+
+    body = {"field": loss.field, "attic": f"{stem_for(loss)}.yml"}
+    return {"type": "work.conflicted", "refs": {"work_id": loss.entity}, "body": body}
 
 
 def _kind(before: Issue, after: Issue, actor: str, claimed_by: str) -> str:

@@ -171,11 +171,11 @@ _WORK: dict[str, Callable[[State, Fact, Any, str, bool], str | None]] = {
 }
 
 
-# log: {"types": {type: count}, "writers": {writer: [agent, seq, event id]}}
+# log: {"types": {type: count}, "writers": {writer: [agent, seq, event id]}, "retired": [writer], "late": [event id]}
 
 
 def _new_log() -> State:
-    return {"types": {}, "writers": {}}
+    return {"types": {}, "writers": {}, "retired": [], "late": []}
 
 
 def _fold_log(state: State, facts: Iterable[Fact]) -> None:
@@ -188,6 +188,8 @@ def _fold_log(state: State, facts: Iterable[Fact]) -> None:
         if e.seq > row[1]:
             row[1] = e.seq
         row[2] = e.event_id
+        if e.type == "journal.opened" and e.body.replaces and e.body.replaces not in state["retired"]:
+            state["retired"].append(e.body.replaces)
 
 
 # agents: {agent: {"name", "state", "sessions", "events", "first", "last", "writers"}}
@@ -218,7 +220,7 @@ def _told_of_itself(agent: State, type_: str, body: Any) -> None:
         agent["sessions"] = max(0, agent["sessions"] - 1)
 
 
-# keys: {"agent type key": [event id, writer, seq, what it said]}, the first of each in total order
+# keys: {"agent type key": [event id, writer, seq, what it said, work id, later ones' work ids]}, of each the first
 
 
 def key_name(agent: str, type_: str, key: str) -> str:
@@ -232,7 +234,9 @@ def _fold_keys(state: State, facts: Iterable[Fact]) -> None:
             name = key_name(e.actor.agent_id, e.type, key)
             first = state.get(name)
             if first is None or ms_of(e.event_id) - ms_of(first[0]) > KEY_MS:
-                state[name] = [e.event_id, e.writer, e.seq, e.said]
+                state[name] = [e.event_id, e.writer, e.seq, e.said, e.refs.work_id, []]
+            elif e.refs.work_id != first[4] and e.refs.work_id not in first[5]:
+                first[5].append(e.refs.work_id)
 
 
 # part -> (a new one, how it takes facts)
@@ -324,7 +328,9 @@ def _status_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[s
         "events": sum(log["types"].values()),
         "held": len(held),
         "issues": dict(sorted(count.items())),
+        "late": log["late"],
         "rejects": len(work["rejects"]),
+        "retired": sorted(log["retired"]),
         "types": dict(sorted(log["types"].items())),
         "writers": {
             w: {"agent": agent, "seq": seq, "last": last} for w, (agent, seq, last) in sorted(log["writers"].items())

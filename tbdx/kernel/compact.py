@@ -52,7 +52,7 @@ def plan(k: Kernel) -> tuple[Checkpoint | None, dict[str, Any]]:
     last = {name: max(e.event_id for e in entries) for name, entries in journals.items()}
     known = base.state.get("log", {}).get("writers", {})
     retired = {e.event["body"].get("replaces") for entries in journals.values() for e in entries}
-    retired |= set(base.state.get("log", {}).get("retired", ()))
+    retired |= {*base.state.get("log", {}).get("retired", ())}
     live = [
         (event_id, name)
         for name, event_id in ({w: row[2] for w, row in known.items()} | last).items()
@@ -69,7 +69,7 @@ def plan(k: Kernel) -> tuple[Checkpoint | None, dict[str, Any]]:
     facts, refused = chain.folded(covered, bound=k.coordination.require_bound)
     state = views.refuse(views.fold(start(base, views.PARTS), views.in_order(facts)), refused)
     late = [f.event_id for f in facts if f.event_id <= base.until]
-    state["log"]["late"] = [*state["log"].get("late", ()), *late]
+    state["log"]["late"] += late
     vector = dict(base.vector) | {name: entries[-1].seq for name, entries in covered.items() if entries}
     checkpoint = Checkpoint(until, vector, state)
     return checkpoint, answer | {"checkpoint": checkpoint.digest}

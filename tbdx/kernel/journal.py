@@ -25,13 +25,15 @@ if TYPE_CHECKING:
     Ack = dict[str, Any]
 
 
-def append(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
+def append(k: Kernel, drafts: Sequence[Draft], *, secrets: str = "refuse") -> list[Ack]:
     """Journal events of this command's actor; [{event_id, seq, duplicate, durability, writer}], in the same order.
 
     A draft whose `idempotency_key` its agent has used for an event of the same type in the last 30 days makes none: the
-    answer is the first one's, with `conflict` where that says something else. What is returned is on disk. Raises
-    Invalid, Disk, Locked.
+    answer is the first one's, with `conflict` where that says something else. What looks like a secret is refused, or
+    with `secrets` 'hide' redacted, or with 'allow' taken. What is returned is on disk. Raises Invalid, Disk, Locked.
     """
+    if secrets != "allow":
+        drafts = [_without_secrets(k, draft, secrets) for draft in drafts]
     with locked(k):
         if not any(draft.get("idempotency_key") for draft in drafts):
             return append_locked(k, drafts)
@@ -40,6 +42,17 @@ def append(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
             first = first_with(k, draft) if draft.get("idempotency_key") else None
             out += [first] if first else append_locked(k, [draft])
         return out
+
+
+def _without_secrets(k: Kernel, draft: Draft, how: str) -> Draft:
+    from tbdx.core.secrets import redacted, spans
+
+    found = spans(dumps(draft), k.env)
+    if not found:
+        return draft
+    if how == "refuse":
+        raise Invalid(f"this looks like {found[0][2]}, and events are published", hint="--allow-secret takes it")
+    return redacted(draft, k.env)  # type: ignore[no-any-return]  # of a mapping a mapping
 
 
 class locked:  # reads as a verb: with locked(k)
@@ -66,29 +79,35 @@ class locked:  # reads as a verb: with locked(k)
 
 def first_with(k: Kernel, draft: Draft) -> Ack | None:
     """The answer that was given for an idempotency key, if one was."""
+    found = used_key(k, draft["type"], draft["idempotency_key"])
+    if found is None:
+        return None
+    event_id, writer, seq, said, *_ = found
+    ack = {"event_id": event_id, "seq": seq, "duplicate": True, "durability": "local", "writer": writer}
+    return ack | ({} if said == (draft.get("said") or draft_digest(draft)) else {"conflict": True})
+
+
+def used_key(k: Kernel, type_: str, key: str) -> list[Any] | None:
+    """The row of `core.views` for the actor's idempotency key, None where it is new, or 30 days old."""
     from tbdx.core.views import KEY_MS, key_name
     from tbdx.kernel.views import current
 
-    name = key_name(f"agent:{k.actor['name']}", draft["type"], draft["idempotency_key"])
-    found = current(k, ("keys",))["keys"].get(name)
-    if found is None or k.now_ms() - event.ms_of(found[0]) > KEY_MS:
-        return None
-    event_id, writer, seq, digest = found
-    ack = {"event_id": event_id, "seq": seq, "duplicate": True, "durability": "local", "writer": writer}
-    return ack | ({} if digest == draft_digest(draft) else {"conflict": True})
+    found = current(k, ("keys",))["keys"].get(key_name(f"agent:{k.actor['name']}", type_, key))
+    return None if found is None or k.now_ms() - event.ms_of(found[0]) > KEY_MS else found
 
 
 def append_locked(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
     agent = f"agent:{k.actor['name']}"
-    writer, at = writer_of(k, agent)
+    writer, at, before = writer_of(k, agent)
     now, stamp = k.now_ms(), k.now()
     session = k.env.get("TBDX_SESSION")
     actor = {"agent_id": agent} | ({"session_id": session} if session else {})
     head = {"v": event.VERSION, "event_id": "", "ts": stamp, "project": project(k), "type": "", "writer": writer}
     after, seq, prev = clock(k, now, at), at.seq if at else 0, at.crc if at else 0
     lines, out = [], []
-    for given in drafts:
-        draft = given | ({"said": draft_digest(given)} if given.get("idempotency_key") else {})
+    opening = [{"type": "journal.opened", "refs": {}, "body": {"replaces": before}}] if before else []
+    for given in (*opening, *drafts):
+        draft = given if "said" in given or "idempotency_key" not in given else given | {"said": draft_digest(given)}
         after = event.next_id(now, int.from_bytes(k.entropy(10), "big"), after)
         seq += 1
         made = head | {"event_id": after, "seq": seq, "prev": f"{prev:08x}", "actor": actor} | draft
@@ -98,7 +117,7 @@ def append_locked(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
         out.append({"event_id": after, "seq": seq, "duplicate": False, "durability": "local", "writer": writer})
     journal.append(k.repo, writer, at, lines)
     keep_clock(k, after)
-    return out
+    return out[len(opening) :]
 
 
 def draft_of(line: bytes) -> Draft:
@@ -120,22 +139,24 @@ def draft_digest(draft: Draft) -> str:
     return f"{crc32(dumps([draft['type'], draft['refs'], draft['body']]).encode()):08x}"
 
 
-def writer_of(k: Kernel, agent: str) -> tuple[str, journal.End | None]:
-    """(the writer of an agent in this clone, where its journal ends); a new one where there is none that can go on."""
+def writer_of(k: Kernel, agent: str) -> tuple[str, journal.End | None, str | None]:
+    """(the writer of an agent in this clone, where its journal ends, the retired one that it follows).
+
+    A new one where there is none that can go on.
+    """
     repo, slug = k.repo, event.writer_slug(agent) + "~"
-    folder = journal.own(repo)
+    folder, before = journal.own(repo), None
     for writer in journal.writers(folder):
-        if (
-            writer.startswith(slug)
-            and not journal.is_retired(repo, writer)
-            and journal.agent_of(f"{folder}/{writer}.jsonl") == agent
-        ):
+        if not writer.startswith(slug) or journal.agent_of(f"{folder}/{writer}.jsonl") != agent:
+            continue
+        if not journal.is_retired(repo, writer):
             at = journal.end(folder, writer)
             if at is None or at.is_sound:
-                return writer, at
+                return writer, at, None
             k.say("warn", f"the last line of {at.path} is damaged: {agent} goes on in a new journal")
             journal.retire(repo, writer)
-    return event.new_writer(agent, k.entropy(9)), None
+        before = writer
+    return event.new_writer(agent, k.entropy(9)), None, before
 
 
 # the clock

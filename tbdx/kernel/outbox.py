@@ -68,6 +68,12 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
         events.saved = coord.save_outbox(k)
     elif events.state == "synced" and push:
         coord.empty_outbox(k)
+    if events.received and events.state == "synced" and push and pull and failed is None:
+        repeats = _close_repeats(k)
+        if repeats:
+            report.add(sync(k))
+            coord.exchange(k, None)
+            more["repeats"] = [{"id": later, "duplicateOf": first} for later, first in repeats]
     if events.state != "off":
         more["coordination"] = events.as_json()
     if failed is None and events.error:
@@ -76,6 +82,15 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
         failed.report, failed.more = report, more
         raise failed
     return report, more
+
+
+def _close_repeats(k: Kernel) -> list[tuple[str, str]]:
+    from tbdx.kernel.work import close_repeats
+
+    found = close_repeats(k)
+    for later, first in found:
+        k.say("notice", f"{later} was created under the same key as {first}: closed as its duplicate")
+    return found
 
 
 def _take_outboxes(k: Kernel, report: Report) -> dict[str, Any]:

@@ -6,7 +6,7 @@ filter chooses what is shown and never moves a cursor differently.
 
 from __future__ import annotations
 
-from tbdx.core import chain, cursor, event, views
+from tbdx.core import chain, cursor, event, union, views
 from tbdx.core.chain import Chains, Entry, Problem
 from tbdx.core.cursor import Cursor
 from tbdx.errors import BadFile, Gone, Invalid, NotFound
@@ -65,6 +65,13 @@ def since(k: Kernel, token: str | None) -> tuple[list[Entry], Cursor]:
     for entry in sorted(out, key=Entry.key):
         shown.setdefault(entry.event_id, entry)
     return list(shown.values()), Cursor(places, base.digest if base.vector else "", tip)
+
+
+def derived_since(k: Kernel, token: str | None, now: Cursor) -> list[dict[str, Any]]:
+    """The changes past a cursor that no event tells of, as derived events in total order; all where there is none."""
+    from tbdx.kernel import derived
+
+    return derived.since(k, cursor.parse(token).commit or None if token else None, now.commit or None)
 
 
 def _from(k: Kernel, source: log.Source, mine: dict[str, chain.Position], base: Checkpoint) -> Chains | None:
@@ -132,10 +139,22 @@ def show(k: Kernel, event_id: str) -> list[dict[str, Any]]:
             for e in entries:
                 if e.event_id == wanted:
                     more = marks(e, agents.get(event.base_writer(name)), k.now_ms())
-                    out.append({"event": e.event, "journal": name, "path": e.path, "line": e.number} | more)
+                    source = {} if e.own else {"carried_from": carried_from(k, e.path)}
+                    out.append({"event": e.event, "journal": name, "path": e.path, "line": e.number} | more | source)
     if not out:
         raise NotFound(f"event not found: {event_id}", hint="ev tail lists events")
     return out
+
+
+def carried_from(k: Kernel, path: str) -> str | None:
+    """Where a carried file came from: branch, commit and author, or the file that was imported."""
+    rel = path.partition("/carried/")[2]
+    try:
+        return files.read(f"{path}.from", 1000).decode("utf-8", "replace").strip()
+    except (FileNotFoundError, BadFile):
+        name = f"{union.CARRIED}{rel}"
+        said = k.git.message_where_added(name, k.coordination.branch).split("\n")
+        return next((line.partition(" from ")[2] for line in said if line.startswith(f"Carried: {name} from ")), None)
 
 
 def explain(k: Kernel, view: str, what: str) -> list[dict[str, Any]]:

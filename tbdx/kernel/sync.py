@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from tbdx.core import attic, lineage, merge
+from tbdx.core.happened import conflicted
 from tbdx.errors import BadFile, Invalid, NotPublished, Sync
 from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel, heal, pending
@@ -275,6 +276,7 @@ def _integrate_once(k: Kernel, head: str, tip: str, report: Report, *, may_merge
     git.set_worktree_index(new)
     git.move_refs({f"refs/heads/{k.config.branch}": (new, head), STANDS_ON: (new, "")})
     report.conflicts += conflicts_of(losses)
+    k.happened += [conflicted(loss) for loss in losses]
     apart = theirs if base == head else git.differing(head, tip)  # else it is what was here already
     came = [path for path in theirs if path in apart and not path.startswith(attic.FOLDER)]
     _count(report.received, [theirs[path].letter for path in came])

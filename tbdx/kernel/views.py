@@ -197,7 +197,7 @@ def _merged(
         batch.append(fact)
     views.fold(state, batch)
     if late and "log" in state:
-        state["log"]["late"] = late
+        state["log"]["late"] += late
     return state
 
 

@@ -71,7 +71,13 @@ def create(k: Kernel, title: str | None, o: Mapping[str, Any], *, dry: bool = Fa
             raise TbdxError(f"{name}: Invalid datetime", hint="a full instant is wanted here: 2026-12-01T00:00:00Z")
         if value:
             fields[name] = value
+    key = o.get("key")
+    says = said_of(title, o) if key else ""
     with k.writing():
+        if key:
+            made = _made_before(k, key, says)
+            if made:
+                return made
         parent = _parent_for_new(k, o.get("parent") or given.get("parent_id"))
         waits_for = [k.needed(text, "--depends-on") for text in o.get("depends_on", ())]
         spec = o.get("spec") or given.get("spec_path")
@@ -97,7 +103,48 @@ def create(k: Kernel, title: str | None, o: Mapping[str, Any], *, dry: bool = Fa
         for blocker in dict.fromkeys(waits_for):
             _change(k, blocker, lambda b: {"dependencies": _with(b["dependencies"], blocks(fields["id"]))})
         write_new(k, fields)
+        if key:
+            k.happened[-1] |= {"idempotency_key": key, "said": says}
         return {"id": k.display(fields["id"]), "internalId": fields["id"], "title": fields["title"]}
+
+
+def said_of(title: str | None, o: Mapping[str, Any]) -> str:
+    """What a create asks for, in 8 digits: by it a repeated key is known to come with something else."""
+    from zlib import crc32
+
+    from tbdx.core.jsontext import dumps
+
+    return f"{crc32(dumps([title, *(o.get(name) for name in sorted(o) if name != 'key')]).encode()):08x}"
+
+
+def _made_before(k: Kernel, key: str, says: str) -> dict[str, Any] | None:
+    """The answer to the first create with an idempotency key, None when there was none."""
+    from tbdx.kernel.journal import used_key
+
+    found = used_key(k, "work.created", key)
+    if found is None or not _is_good(k, found[4]):
+        return None
+    issue = k.read(found[4])[0]
+    if found[3] != says:
+        k.say("warn", f"key {key} was used to create something else: {k.display(issue['id'])} stands")
+    return {"id": k.display(issue["id"]), "internalId": issue["id"], "title": issue["title"], "duplicate": True}
+
+
+def close_repeats(k: Kernel) -> list[tuple[str, str]]:
+    """Close what two clones created under one key before they met: [(the later one, the first one)], display ids."""
+    from tbdx.kernel.bulk import close
+    from tbdx.kernel.views import current
+
+    out = []
+    for row in current(k, ("keys",))["keys"].values():
+        for later in row[5]:
+            first = row[4]
+            if first and later and _is_good(k, first) and _is_good(k, later) and k.read(later)[0]["status"] != "closed":
+                pair = k.display(later), k.display(first)
+                how = {"duplicate_of": first} if k.config.keeps_new_keys else {"reason": f"duplicate of {pair[1]}"}
+                close(k, [later], **how)
+                out.append(pair)
+    return out
 
 
 def new_id(k: Kernel) -> str:

@@ -385,6 +385,33 @@ class Objects:
                 break
         return out
 
+    def changed_in(self, old: str | None, new: str, folder: str) -> list[tuple[str, str | None, str]]:
+        """(path, blob before, blob after) of each change of a file below a folder, in the commits that `new` has and
+        `old` has not, parents before children; of a merge, what it has otherwise than all its parents."""
+        out = self.ask(
+            *("log", "--reverse", "--topo-order", "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--format="),
+            *("--root", new, *([f"^{old}"] if old else []), "--", folder),
+        )
+        fields = os.fsdecode(out).split("\0")
+        rows = []
+        heads = iter(fields)
+        for head in heads:
+            head = head.lstrip("\n")
+            if head[:1] != ":":
+                continue
+            count = len(head) - len(head.lstrip(":"))
+            parts = head[count:].split(" ")
+            was, now = parts[count + 1], parts[2 * count + 1]
+            path = next(heads)
+            if parts[count] == PLAIN:
+                rows.append((path, was if was.strip("0") else None, now))
+        return rows
+
+    def message_where_added(self, path: str, branch: str) -> str:
+        """The message of the commit that brought a path to a branch, '' where there is none."""
+        code, out, _ = self.run("log", "-1", "--format=%B", "--diff-filter=A", f"refs/heads/{branch}", "--", path)
+        return "" if code else out.decode("utf-8", "replace")
+
     def parent_where_added(self, path: str, commits: Sequence[str]) -> str | None:
         """The first parent of the commit that brought a path into the history of others."""
         out = self.ask("log", "-1", "--format=%H", "--diff-filter=A", "--no-renames", *commits, "--", path)
