@@ -9,8 +9,10 @@ from tbdx.errors import BadFile, Invalid, TbdxError, Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from typing import Any
+
+    from tbdx.core.views import View
 
 FORMATS = ("json", "text", "cloudevents")
 
@@ -250,53 +252,47 @@ def replay(c: Call) -> int:
     view = c["view"] or "status"
     if c["file"] == "-":
         held = [_input("-")]
-        done = verb.replay(lambda: held, view)
+        made, problems = verb.replay(lambda: held, view)
     else:
-        done = verb.replay(lambda: _pieces(c["file"], verb.PIECE), view)
-    for problem in done["problems"]:
+        made, problems = verb.replay(lambda: _pieces(c["file"], verb.PIECE), view)
+    for problem in problems:
         c.out.say("warn", f"{c['file']}:{problem['line']}: {problem['reason']}; it is stepped over")
-    _view(c, {name: done[name] for name in ("view", "digest", "rows")})
-    return 1 if done["problems"] else 0
+    _view(c, made, list(made.rows))
+    return 1 if problems else 0
 
 
-def _view(c: Call, made: dict[str, Any]) -> None:
+def _view(c: Call, made: View, keys: list[str]) -> None:
+    from tbdx.core.jsontext import safe
+
     if c.json:
-        c.out.data(made, None)
+        c.out.text(safe(made.as_json(keys)))
         return
-    c.out.text(f"{made['view']} {made['digest']}")
-    c.out.lines(_rows(made["rows"]))
-
-
-def _rows(rows: dict[str, Any]) -> Iterable[str]:
-    from tbdx.core.jsontext import safe_dumps
-
-    for name, row in rows.items():
-        yield f"{name}  {safe_dumps(row, None)}"
+    c.out.text(f"{made.name} {made.digest}")
+    c.out.lines(f"{key}  {safe(made.texts[key])}" for key in keys)
 
 
 def materialize(c: Call) -> None:
     from tbdx.kernel import views
 
     if c["explain"]:
-        from tbdx.core.views import VIEWS
         from tbdx.kernel import stream
 
-        if c["view"] not in VIEWS:
-            raise Usage(f"no view {c['view']}", hint=f"there are {', '.join(VIEWS)}")
+        views.check(c["view"])
         for row in stream.explain(c.kernel, c["view"], c["explain"]):
             c.out.data(row, None)
         return
     made = views.materialize(c.kernel, c["view"], c["at"])
+    keys = list(made.rows)
     if c["agent"]:
         name = c["agent"].removeprefix("agent:")
-        made["rows"] = {key: row for key, row in made["rows"].items() if _is_of(key, row, name)}
-    _view(c, made)
+        keys = [key for key in keys if _is_of(key, made.rows[key], name)]
+    _view(c, made, keys)
 
 
 def _is_of(key: str, row: Any, name: str) -> bool:
     """Whether a row is an agent's, or names it as the one who holds, made, or did it."""
-    names = [key, *(row.get(n) for n in ("agent", "holder", "created_by", "assignee", "delegate"))] if row else [key]
-    return name in [str(n).removeprefix("agent:") for n in names if n]
+    named = [row.get(n) for n in ("agent", "holder", "created_by", "assignee", "delegate")] if type(row) is dict else []
+    return name in [str(n).removeprefix("agent:") for n in (key, *named) if n]
 
 
 def verify(c: Call) -> int:

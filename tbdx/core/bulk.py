@@ -64,13 +64,23 @@ def facts(data: bytes) -> list[Fact | BadFile]:
     """For each line of `data`, which ends with one, its event or what is wrong with it."""
     decoder = msgspec.json.Decoder(Line)
     try:
-        if all(data.find(b"\n", n, n + LONGEST // 2) >= 0 for n in range(0, len(data) - 1, LONGEST // 2)):
+        if _is_plain(data):
             made: Any = decoder.decode_lines(data)
-            if len(made) == data.count(b"\n") and not _odd(made):
+            if not _odd(made):
                 return made  # type: ignore[no-any-return]  # of the same shape
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         pass  # somewhere in it
     return [_one(decoder, line) for line in data.split(b"\n")[:-1]]
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether no line is empty, and none is longer than it may be."""
+    half = LONGEST // 2
+    return (
+        data[:1] != b"\n"
+        and b"\n\n" not in data
+        and all(data.find(b"\n", n, n + half) >= 0 for n in range(0, len(data) - 1, half))
+    )
 
 
 def _one(decoder: msgspec.json.Decoder[Line], line: bytes) -> Any:

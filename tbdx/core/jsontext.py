@@ -57,7 +57,11 @@ def is_plain(text: str) -> bool:
 
 def safe_dumps(value: Any, indent: int | None = 2) -> str:
     """`dumps` with every hidden character escaped, those beyond ASCII too."""
-    text = dumps(value, indent)
+    return safe(dumps(value, indent))
+
+
+def safe(text: str) -> str:
+    """JSON text with every hidden character escaped."""
     if (text.isascii() and "\x7f" not in text) or is_plain(text):
         return text
     if not _ESCAPES:

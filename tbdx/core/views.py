@@ -48,7 +48,7 @@ def _item() -> State:
         "conflicts": [],
         "by": None,  # who did the last thing, and what
         "last": None,
-        "blobs": [],
+        "blobs": {},  # those that events told of, the newest last
     }
 
 
@@ -58,26 +58,26 @@ def _fold_work(state: State, facts: Iterable[Fact]) -> None:
         take = ways.get(e.type)
         if take is None:
             continue
-        work, body = e.refs.work_id, e.body
+        work, body, agent = e.refs.work_id, e.body, e.actor.agent_id
         item = items.get(work)
         if item is None:
             if not work:
-                rejects[e.event_id] = [e.type, e.actor.agent_id, None, "refs.work_id: missing"]
+                rejects[e.event_id] = [e.type, agent, None, "refs.work_id: missing"]
                 continue
             item = items[work] = _item()
         blobs = item["blobs"]
-        why = take(item, e, body, e.actor.agent_id, body.was is None or not blobs or body.was in blobs)
-        if why:
-            rejects[e.event_id] = [e.type, e.actor.agent_id, work, why]
+        was = body.was
+        why = take(item, e, body, agent, was is None or not blobs or was in blobs)
+        if why is not None:
+            rejects[e.event_id] = [e.type, agent, work, why]
             continue
         item["events"] += 1
-        item["by"] = e.actor.agent_id
-        item["last"] = e.event_id
+        item["by"], item["last"] = agent, e.event_id
         blob = body.blob
-        if blob and blob not in blobs:
-            blobs.append(blob)
+        if blob:
+            blobs[blob] = None
             if len(blobs) > BLOBS:
-                del blobs[0]
+                del blobs[next(iter(blobs))]
 
 
 def _created(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str | None:
@@ -181,14 +181,15 @@ def _new_log() -> State:
 def _fold_log(state: State, facts: Iterable[Fact]) -> None:
     types, writers = state["types"], state["writers"]
     for e in facts:
-        types[e.type] = types.get(e.type, 0) + 1
+        kind = e.type
+        types[kind] = types.get(kind, 0) + 1
         row = writers.get(e.writer)
         if row is None:
             row = writers[e.writer] = [e.actor.agent_id, 0, ""]
         if e.seq > row[1]:
             row[1] = e.seq
         row[2] = e.event_id
-        if e.type == "journal.opened" and e.body.replaces and e.body.replaces not in state["retired"]:
+        if kind == "journal.opened" and e.body.replaces and e.body.replaces not in state["retired"]:
             state["retired"].append(e.body.replaces)
 
 
@@ -199,12 +200,11 @@ def _fold_agents(state: State, facts: Iterable[Fact]) -> None:
     for e in facts:
         agent = state.get(e.actor.agent_id)
         if agent is None:
-            agent = {"name": None, "state": None, "sessions": 0, "events": 0, "first": e.event_id, "writers": []}
+            agent = {"name": None, "state": None, "sessions": 0, "events": 0, "first": e.event_id, "writers": {}}
             state[e.actor.agent_id] = agent
         agent["events"] += 1
         agent["last"] = e.event_id
-        if e.writer not in agent["writers"]:
-            agent["writers"].append(e.writer)
+        agent["writers"][e.writer] = None
         if e.type[:6] == "agent.":
             _told_of_itself(agent, e.type, e.body)
 
@@ -249,7 +249,7 @@ PARTS: dict[str, tuple[Callable[[], State], Callable[[State, Iterable[Fact]], No
 # view -> the parts that it is made of
 VIEWS: dict[str, tuple[str, ...]] = {
     "work": ("work",),
-    "status": ("log", "work"),
+    "status": ("log",),
     "rejects": ("work",),
     "agents": ("agents",),
 }
@@ -292,6 +292,7 @@ def in_order(facts: list[Fact], after: str = "") -> list[Fact]:
 # rows
 
 _FROM_FILE = ("title", "status", "assignee", "delegate")
+_FROM_EVENTS = ("created_by", "holder", "closed_by", "reason", "links", "conflicts")
 
 
 def rows(view: str, state: State, files: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
@@ -304,32 +305,33 @@ def _work_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str
     out = {}
     for work in sorted(files.keys() | items.keys()):
         file, item = files.get(work), items.get(work)
-        row: dict[str, Any] = {name: file.get(name) for name in _FROM_FILE} if file else {"title": None, "status": None}
-        if file is None and item and item["open"] is not None:
-            row["status"] = "open" if item["open"] else "closed"
+        if file is not None:
+            row: dict[str, Any] = {name: file.get(name) for name in _FROM_FILE}
+        else:
+            row = {"title": None, "status": None}
+            if item and item["open"] is not None:
+                row["status"] = "open" if item["open"] else "closed"
         row["file"] = file is not None
         if item:
-            row |= {name: item[name] for name in ("created_by", "holder", "closed_by", "reason") if item[name]}
+            for name in _FROM_EVENTS:
+                if item[name]:
+                    row[name] = item[name]
             if item["handed"]:
                 row["handed_off"] = dict(zip(("from", "to", "summary"), item["handed"], strict=True))
-            row |= {name: item[name] for name in ("links", "conflicts") if item[name]}
-            row |= {"by": item["by"], "last": item["last"], "events": item["events"]}
+            row["by"], row["last"], row["events"] = item["by"], item["last"], item["events"]
         out[work] = row
     return out
 
 
 def _status_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    log, work = state["log"], state["work"]
+    log = state["log"]
     count: dict[str, int] = {}
     for file in files.values():
         count[file["status"]] = count.get(file["status"], 0) + 1
-    held = [item for item in work["items"].values() if item["holder"] and item["open"]]
     return {
         "events": sum(log["types"].values()),
-        "held": len(held),
         "issues": dict(sorted(count.items())),
         "late": log["late"],
-        "rejects": len(work["rejects"]),
         "retired": sorted(log["retired"]),
         "types": dict(sorted(log["types"].items())),
         "writers": {
@@ -350,8 +352,26 @@ def _agent_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[st
 _ROWS = {"work": _work_rows, "status": _status_rows, "rejects": _reject_rows, "agents": _agent_rows}
 
 
-def digest(view: Mapping[str, Any]) -> str:
-    """What two clones compare: 32 hex digits over the rows of a view."""
+class View:
+    """A view at one moment: its rows, in the order of their keys, and as JSON texts; clones compare the `digest`."""
+
+    def __init__(self, name: str, rows: Mapping[str, Any]) -> None:
+        self.name, self.rows = name, rows
+        self.texts = {key: dumps(row) for key, row in rows.items()}
+        self.digest = digest(self.texts)
+
+    def as_json(self, keys: Iterable[str] | None = None) -> str:
+        """`{view, digest, rows}` as one JSON text, with all rows or some."""
+        chosen = self.texts if keys is None else {key: self.texts[key] for key in keys}
+        return f'{{"view":{dumps(self.name)},"digest":"{self.digest}","rows":{_object(chosen)}}}'
+
+
+def digest(texts: Mapping[str, str]) -> str:
+    """32 hex digits over the rows of a view."""
     from hashlib import sha256
 
-    return sha256(dumps(view).encode()).hexdigest()[:32]
+    return sha256(_object(texts).encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+def _object(texts: Mapping[str, str]) -> str:
+    return "{" + ",".join([f"{dumps(key)}:{text}" for key, text in texts.items()]) + "}"

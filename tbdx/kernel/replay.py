@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tbdx.core import bulk, views
 from tbdx.core.event import LONGEST, VERSION
-from tbdx.errors import BadFile, Usage
+from tbdx.errors import BadFile
+from tbdx.kernel.views import check
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,14 +17,13 @@ if TYPE_CHECKING:
 PIECE = 1 << 18  # bytes that are read at once: what is made of them stays in the processor's cache
 
 
-def replay(pieces: Callable[[], Iterable[bytes]], view: str) -> dict[str, Any]:
-    """{view, digest, rows, problems: [{line, reason}]} of a log, which `pieces` reads from its beginning. Raises Usage.
+def replay(pieces: Callable[[], Iterable[bytes]], view: str) -> tuple[views.View, list[dict[str, Any]]]:
+    """(the view of a log, its problems as [{line, reason}]); `pieces` reads it from its beginning. Raises Usage.
 
     A log in total order, in which each writer's lines follow each other, is folded as it is read. Any other is read
     again as the journals that it is made of.
     """
-    if view not in views.VIEWS:
-        raise Usage(f"no view {view}", hint=f"there are {', '.join(views.VIEWS)}")
+    check(view)
     state = views.new(views.VIEWS[view])
     problems: list[dict[str, Any]] = []
     last, number, seqs = "", 0, dict[str, int]()
@@ -39,8 +39,7 @@ def replay(pieces: Callable[[], Iterable[bytes]], view: str) -> dict[str, Any]:
         if facts:
             last = facts[-1].event_id
             views.fold(state, facts if {f.v for f in facts} == {VERSION} else [f for f in facts if f.v == VERSION])
-    rows = views.rows(view, state)
-    return {"view": view, "digest": views.digest(rows), "rows": rows, "problems": problems}
+    return views.View(view, views.rows(view, state)), problems
 
 
 def _whole_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:

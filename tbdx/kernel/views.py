@@ -26,10 +26,9 @@ RENEW = 900  # so many events after the newer state, and a newer one is made
 BATCH = 5_000
 
 
-def materialize(k: Kernel, view: str, at: str | None = None) -> dict[str, Any]:
-    """{view, digest, rows}: what a view says now, or said at a time or a cursor. Raises Usage, Gone."""
-    if view not in views.VIEWS:
-        raise Usage(f"no view {view}", hint=f"there are {', '.join(views.VIEWS)}")
+def materialize(k: Kernel, view: str, at: str | None = None) -> views.View:
+    """What a view says now, or said at a time or a cursor. Raises Usage, Gone."""
+    check(view)
     k.open()
     if at is not None:
         from tbdx.kernel import past
@@ -38,8 +37,13 @@ def materialize(k: Kernel, view: str, at: str | None = None) -> dict[str, Any]:
     else:
         state = current(k, views.VIEWS[view])
         issues = _issues(k) if view in ("work", "status") else {}
-    rows = views.rows(view, state, issues)
-    return {"view": view, "digest": views.digest(rows), "rows": rows}
+    return views.View(view, views.rows(view, state, issues))
+
+
+def check(view: str) -> None:
+    """Raises Usage for what is no view."""
+    if view not in views.VIEWS:
+        raise Usage(f"no view {view}", hint=f"there are {', '.join(views.VIEWS)}")
 
 
 def _issues(k: Kernel) -> dict[str, Any]:
