@@ -10,6 +10,7 @@ from __future__ import annotations
 from zlib import crc32
 
 from tbdx.core import event
+from tbdx.core.digest import hexdigest
 from tbdx.errors import BadFile
 
 TYPE_CHECKING = False
@@ -163,9 +164,7 @@ def folded(journals: Mapping[str, Iterable[Entry]], *, bound: bool) -> tuple[lis
 
 
 def digest(raw: bytes) -> str:
-    from hashlib import sha256
-
-    return sha256(raw).hexdigest()
+    return hexdigest(raw)
 
 
 # cursors

@@ -8,6 +8,7 @@ right after it.
 
 from __future__ import annotations
 
+from tbdx.core.digest import hexdigest
 from tbdx.core.event import is_id
 from tbdx.core.jsontext import dumps, loads
 from tbdx.errors import BadFile
@@ -62,6 +63,4 @@ def newest(found: Iterable[Checkpoint]) -> Checkpoint:
 
 
 def _digest(data: bytes) -> str:
-    from hashlib import sha256
-
-    return sha256(data).hexdigest()[:16]
+    return hexdigest(data)[:16]

@@ -91,6 +91,7 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "map": ("an object", dict),
     "list": ("a list", list),
 }
+_ENVELOPE = tuple((name, _KINDS[kind][1]) for name, kind in (spec.split(":") for spec in ENVELOPE))
 _UPPER = BASE32.upper()
 _DIGITS = str.maketrans(_UPPER, "0123456789abcdefghijklmnopqrstuv")
 _SLUG_CHARS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -273,10 +274,10 @@ def depth(value: object) -> int:
 
 def damage(event: Envelope) -> str | None:
     """Why an envelope is none; None for one that is well formed. Versions to come are taken as they are."""
-    for name, kind in (spec.split(":") for spec in ENVELOPE):
-        value = event.get(name)
-        if not _is(value, kind):
-            return f"{name}: {'missing' if value is None else f'not {_KINDS[kind][0]}'}"
+    for name, right in _ENVELOPE:
+        if type(event.get(name)) is not right:
+            kind = next(kind for kind, (_, given) in _KINDS.items() if given is right)
+            return f"{name}: {'missing' if event.get(name) is None else f'not {_KINDS[kind][0]}'}"
     if not is_id(event["event_id"]):
         return "event_id: not a ULID in capitals"
     if not is_type(event["type"]):
@@ -285,14 +286,12 @@ def damage(event: Envelope) -> str | None:
         return "writer: not <slug>~<13 characters>"
     if not 0 < event["seq"] < 2**53:
         return "seq: counts from 1"
-    if not isinstance(event["actor"].get("agent_id"), str):
+    if type(event["actor"].get("agent_id")) is not str:
         return "actor.agent_id: missing, or not a string"
-    for name in REFS:
-        if not isinstance(event["refs"].get(name) or "", str):
-            return f"refs.{name}: not a string"
-    for name in ACTED_ON:
-        if not isinstance(event["body"].get(name) or "", str):
-            return f"body.{name}: not a string"
+    for place, known in (("refs", REFS), ("body", ACTED_ON)):
+        for name, value in event[place].items():
+            if type(value) is not str and value is not None and name in known:
+                return f"{place}.{name}: not a string"
     return None
 
 

@@ -11,6 +11,7 @@ of; any other blob says that the issue was changed without an event, and then th
 
 from __future__ import annotations
 
+from tbdx.core.digest import hexdigest
 from tbdx.core.event import KEY_DAYS, ms_of
 from tbdx.core.jsontext import dumps
 
@@ -368,9 +369,7 @@ class View:
 
 def digest(texts: Mapping[str, str]) -> str:
     """32 hex digits over the rows of a view."""
-    from hashlib import sha256
-
-    return sha256(_object(texts).encode(errors="surrogatepass")).hexdigest()[:32]
+    return hexdigest(_object(texts).encode(errors="surrogatepass"))[:32]
 
 
 def _object(texts: Mapping[str, str]) -> str:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tbdx.kernel.log import Mark, Reading, Source
 
 KEPT = ("views.near", "views.far")  # states in the cache, the newer one first,
-BACK = (300, 20_000)  # and so many events before the last one when they are made
-RENEW = 900  # so many events after the newer state, and a newer one is made
+BACK = (200, 20_000)  # and so many events before the last one when they are made
+RENEW = 700  # so many events after the newer state, and a newer one is made
 BATCH = 5_000
 
 
@@ -236,7 +236,7 @@ def _cuts(sound: Mapping[str, Source], base: Checkpoint) -> list[str]:
     for source in sound.values():
         ids: list[str] = []
         for _, path in reversed(journal.segments(source.roots[0], source.writer)):
-            made = [f.event_id for f in log.facts_of(journal.read(path)) if isinstance(f, Fact)]
+            made = [f.event_id for f in log.facts_of(journal.read(path)) if not isinstance(f, BadFile)]
             ids = made + ids
             if len(ids) >= BACK[1]:
                 break
