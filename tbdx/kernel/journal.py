@@ -125,16 +125,18 @@ def writer_of(k: Kernel, agent: str) -> tuple[str, journal.End | None]:
     repo, slug = k.repo, event.writer_slug(agent) + "~"
     folder = journal.own(repo)
     for writer in journal.writers(folder):
-        if (
-            writer.startswith(slug)
-            and not journal.is_retired(repo, writer)
-            and journal.agent_of(f"{folder}/{writer}.jsonl") == agent
-        ):
-            at = journal.end(folder, writer)
-            if at is None or at.is_sound:
-                return writer, at
-            k.say("warn", f"the last line of {at.path} is damaged: {agent} goes on in a new journal")
-            journal.retire(repo, writer)
+        if not writer.startswith(slug) or journal.is_retired(repo, writer):
+            continue
+        whose = journal.agent_of(f"{folder}/{writer}.jsonl")
+        if whose not in (agent, None):
+            continue
+        at = journal.end(folder, writer)
+        if whose is None and (at is None or at.size or at.seq):
+            continue  # where a crash came before the first line, it is nobody's yet
+        if at is None or at.is_sound:
+            return writer, at
+        k.say("warn", f"the last line of {at.path} is damaged: {agent} goes on in a new journal")
+        journal.retire(repo, writer)
     return event.new_writer(agent, k.entropy(9)), None
 
 

@@ -325,5 +325,10 @@ def test_only_the_output_module_prints() -> None:
                     found.append((rel, node.lineno, text))
                 if text == "os.write":
                     found.append((rel, node.lineno, text))
-    assert {rel for rel, _, _ in found} <= {"cli/output.py", "store/files.py", "store/process.py", "store/journal.py"}, found
+    assert {rel for rel, _, _ in found} <= {
+        "cli/output.py",
+        "store/files.py",
+        "store/process.py",
+        "store/journal.py",
+    }, found
     assert {what for rel, _, what in found if rel.startswith("store/")} <= {"os.write"}
