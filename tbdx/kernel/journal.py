@@ -147,10 +147,13 @@ def writer_of(k: Kernel, agent: str) -> tuple[str, journal.End | None, str | Non
     repo, slug = k.repo, event.writer_slug(agent) + "~"
     folder, before = journal.own(repo), None
     for writer in journal.writers(folder):
-        if not writer.startswith(slug) or journal.agent_of(f"{folder}/{writer}.jsonl") != agent:
+        if not writer.startswith(slug):
             continue
+        whose = journal.agent_of(f"{folder}/{writer}.jsonl")
+        at = journal.end(folder, writer) if whose in (agent, None) else None
+        if whose != agent and (whose or at is None or at.size or at.seq):
+            continue  # where a crash came before the first line, it is nobody's yet
         if not journal.is_retired(repo, writer):
-            at = journal.end(folder, writer)
             if at is None or at.is_sound:
                 return writer, at, None
             k.say("warn", f"the last line of {at.path} is damaged: {agent} goes on in a new journal")

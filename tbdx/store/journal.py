@@ -143,7 +143,11 @@ def end(folder: str, writer: str) -> End | None:
     found = segments(folder, writer)
     if not found:
         return None
-    return end_of(found[-1][1])
+    out = end_of(found[-1][1])
+    if not out.size and len(found) > 1:  # a crash came before its first line: the one before still ends the journal
+        before = end_of(found[-2][1])
+        out.seq, out.event_id, out.crc, out.is_sound = before.seq, before.event_id, before.crc, before.is_sound
+    return out
 
 
 def end_of(path: str) -> End:
@@ -205,21 +209,27 @@ def append(repo: Repo, writer: str, at: End | None, lines: Sequence[bytes]) -> N
         path, size, seq = at.path, at.size, at.seq
         if at.torn:
             _move_torn(repo, writer, at)
-    left = list(lines)
-    while left:
-        if size >= SEAL:
-            path, size = f"{folder}/{writer}/{seq + 1}.jsonl", 0
-            files.make_folder(f"{folder}/{writer}")
-        n = 0
-        room = SEAL - size
-        while n < len(left) and room > 0:
-            room -= len(left[n])
-            n += 1
-        data = b"".join(left[:n])
-        _append(path, data, is_new=size == 0)
-        size += len(data)
-        seq += n
-        left = left[n:]
+    left, done = list(lines), list[tuple[str, int]]()
+    try:
+        while left:
+            if size >= SEAL:
+                path, size = f"{folder}/{writer}/{seq + 1}.jsonl", 0
+                files.make_folder(f"{folder}/{writer}")
+            n = 0
+            room = SEAL - size
+            while n < len(left) and room > 0:
+                room -= len(left[n])
+                n += 1
+            data = b"".join(left[:n])
+            done.append((path, size))
+            _append(path, data, is_new=size == 0)
+            size += len(data)
+            seq += n
+            left = left[n:]
+    except Disk:  # what the caller is told not to be there must not be
+        for path, size in reversed(done):
+            _take_back(path, size)
+        raise
 
 
 def _append(path: str, data: bytes, *, is_new: bool) -> None:
@@ -227,24 +237,31 @@ def _append(path: str, data: bytes, *, is_new: bool) -> None:
         reach("journal.append")
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
-            size = os.fstat(fd).st_size
-            try:
-                if failpoint.hook is not None:  # a test may stop us in the middle
-                    data = data[os.write(fd, data[: len(data) // 2]) :]
-                    reach("journal.torn")
-                if os.write(fd, data) < len(data):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                reach("journal.flush")
-                os.fsync(fd)
-            except OSError:  # what the caller is told not to be there must not be
-                os.ftruncate(fd, size)
-                raise
+            if failpoint.hook is not None:  # a test may stop us in the middle
+                data = data[os.write(fd, data[: len(data) // 2]) :]
+                reach("journal.torn")
+            if os.write(fd, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            reach("journal.flush")
+            os.fsync(fd)
         finally:
             os.close(fd)
         if is_new:
             files.sync_folder(os.path.dirname(path))
     except OSError as e:
         raise Disk(f"cannot append to {path}: {e.strerror}", hint=files.hint_for(e))
+
+
+def _take_back(path: str, size: int) -> None:
+    """Cut a file to what it was before an append that failed."""
+    try:
+        reach("journal.take_back")
+        if size:
+            os.truncate(path, size)
+        else:
+            os.unlink(path)
+    except OSError:
+        return  # the first error is told; what is left over is an event that nobody was told of
 
 
 def _move_torn(repo: Repo, writer: str, at: End) -> None:

@@ -285,7 +285,7 @@ class World:
         return found
 
     def _of_the_user(self) -> dict[str, object]:
-        return {k: v for k, v in of_the_user(self.runner).items() if not k.startswith(".tbd/")}
+        return {k: v for k, v in of_the_user(self.runner).items() if not k.startswith((".tbd/", ".coord/"))}
 
     def _at_hour(self, n: int) -> None:
         self.a.clock.at = START_MS + n * 3_600_000

@@ -39,7 +39,8 @@ def test_a_sync_killed_around_its_push_is_finished_by_the_next_without_a_commit(
     assert (git(origin(a), "rev-parse", "tbd-sync").strip() == made) is published
     monkeypatch.setattr(Git, "push", counted)
     sync(a)
-    assert tip(a) == made and pushed == [made] * (not published)
+    coord = a.git("rev-parse", "tbd-coord").strip()
+    assert tip(a) == made and pushed == [made] * (not published) + [coord]
     sync(b)
     assert fields(b, x)["title"] == "T" and tip(b) == made
     settle(a, b)

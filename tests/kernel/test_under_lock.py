@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,31 +17,52 @@ from kernel.test_sync import Clones, origin, settle, sync
 from tbdx.errors import TbdxError
 from tbdx.kernel import edit
 from tbdx.store import config as settings
-from tbdx.store import files
+from tbdx.store import files, journal
 from tbdx.store.git import Git
+from tbdx.store.lock import Lock
 
 CALLS = ("write", "create", "remove", "remove_tree", "move", "replace")  # of `files`: the path that changes comes first
 ON_REFS = ("move_refs", "put_worktree_on", "tie_worktree", "add_worktree")
 
 
 class Watch:
-    """Notes what was changed of one clone's tracker while nobody held its lock."""
+    """Notes what was changed of one clone's tracker, or of its events, while nobody held the lock of that."""
 
     def __init__(self, clone: Clone) -> None:
         repo = clone.kernel.repo
         self.lock, self.common = repo.lock, repo.common
         self.ours = (f"{repo.shared}/data-sync", f"{repo.own}/intent", f"{clone.path}/.tbd/workspaces")
-        self.changes, self.bare = 0, list[str]()
+        self.events = (f"{repo.own}/journal/", f"{repo.own}/cache/coord/")
+        self.events_lock = f"{repo.own}/coord.lock"
+        self.changes, self.of_events, self.bare = 0, 0, list[str]()
 
     def note(self, what: str) -> None:
         self.changes += 1
         if not os.path.isdir(f"{self.lock}/owner"):
             self.bare.append(what)
 
+    def note_events(self, what: str) -> None:
+        self.of_events += 1
+        if not self.is_taken():
+            self.bare.append(what)
+
+    def is_taken(self) -> bool:
+        """Whether somebody holds the lock of the events."""
+        if not os.path.exists(self.events_lock):
+            return False
+        with open(self.events_lock) as f:
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     def note_path(self, name: str, path: str) -> None:
         of_git = path.startswith((f"{self.common}/refs/", f"{self.common}/worktrees/"))
         if path.startswith(self.ours) or of_git:
             self.note(f"{name} {path}")
+        if path.startswith(self.events):
+            self.note_events(f"{name} {path}")
 
 
 @pytest.fixture
@@ -63,7 +85,8 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Clone], Watch]]
         def noting(self: Git, *args: Any) -> Any:
             for one in watches:
                 if one.common == self.repo.common:
-                    one.note(f"{name} {args}")
+                    note = one.note_events if "refs/heads/tbd-coord" in str(args) else one.note
+                    note(f"{name} {args}")
             return real(self, *args)
 
         monkeypatch.setattr(Git, name, noting)
@@ -72,6 +95,21 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Clone], Watch]]
         on_files(name)
     for name in ON_REFS:
         on_refs(name)
+    append, enter = journal.append, Lock.__enter__
+
+    def appending(repo: Any, writer: str, *more: Any) -> None:
+        for one in watches:
+            one.note_path("append", f"{repo.own}/journal/{writer}.jsonl")
+        append(repo, writer, *more)
+
+    def entering(self: Lock) -> Lock:
+        for one in watches:
+            if one.lock == self.path and one.is_taken():
+                one.bare.append("tbd's lock is taken after that of the events")
+        return enter(self)
+
+    monkeypatch.setattr(journal, "append", appending)
+    monkeypatch.setattr(Lock, "__enter__", entering)
 
     def begin(clone: Clone) -> Watch:
         watches.append(Watch(clone))
@@ -197,6 +235,63 @@ def test_what_changes_is_changed_under_the_lock(clones: Clones, watch: Callable[
     done = a.run(*(words.get(part, part) for part in case.argv), stdin=case.stdin)
     assert done.code == 0, done
     assert seen.changes and seen.bare == []
+
+
+def _emitted(clone: Clone) -> None:
+    assert clone.run("ev", "emit", "--type", "agent.session_started").code == 0
+
+
+def _exported(a: Clone, b: Clone) -> None:
+    _emitted(b)
+    (a.path / "theirs.jsonl").write_text(b.run("ev", "export").out)
+
+
+def _unshared(a: Clone, b: Clone) -> None:
+    assert a.run("coord", "off").code == 0
+    _emitted(a)
+
+
+def _alone(a: Clone, b: Clone) -> None:
+    _emitted(a)
+    a.git("remote", "remove", "origin")
+
+
+def _no_cache(a: Clone, b: Clone) -> None:
+    _emitted(b)
+    sync(b, a)
+    shutil.rmtree(a.path / ".git/tbdx/cache")
+
+
+def _bundled(a: Clone, b: Clone) -> None:
+    sync(b)
+    _emitted(b)
+    assert b.run("bundle", "create", "../x.bundle").code == 0
+
+
+OF_EVENTS = [
+    Case("ev emit", ("ev", "emit", "--type", "agent.session_started")),
+    Case("ev import", ("ev", "import", "theirs.jsonl"), _exported),
+    Case("ev compact", ("ev", "compact"), lambda a, b: _emitted(a)),
+    Case("coord on", ("coord", "on"), _unshared),
+    Case("sync", ("sync",), lambda a, b: _emitted(a)),
+    Case("sync without a remote", ("sync",), _alone),
+    Case("look at what came", ("ev", "tail"), _no_cache),
+    Case("bundle create", ("bundle", "create", "../y.bundle"), lambda a, b: _emitted(a)),
+    Case("bundle apply", ("bundle", "apply", "../x.bundle"), _bundled),
+]
+
+
+@pytest.mark.parametrize("case", OF_EVENTS, ids=lambda case: case.name)
+def test_what_changes_of_events_is_changed_under_their_lock(
+    clones: Clones, watch: Callable[[Clone], Watch], case: Case
+) -> None:
+    a, b = clones
+    sync(a)
+    case.prepare(a, b)
+    seen = watch(a)
+    done = a.run(*case.argv)
+    assert done.code == 0, done
+    assert seen.of_events and seen.bare == []
 
 
 @pytest.mark.parametrize("given", ["a new entity", "one that is there"])
