@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from tbdx.core.event import LONGEST, Fact, is_type, is_writer, parse
+from tbdx.core.event import LONGEST, Fact, is_minted, is_type, parse
 from tbdx.core.ids import BASE32
 from tbdx.errors import BadFile
 
@@ -26,6 +26,18 @@ class Actor(msgspec.Struct, gc=False):
 
 class Refs(msgspec.Struct, gc=False):
     work_id: str | None = None
+    thread_id: str | None = None
+    message_id: str | None = None
+    lease_id: str | None = None
+    run_id: str | None = None
+    artifact_id: str | None = None
+    agent_id: str | None = None
+    reply_to: str | None = None
+    cause: str | None = None
+
+
+class Fields(msgspec.Struct, gc=False):
+    """An object; only asked for whether it is there."""
 
 
 class Body(msgspec.Struct, gc=False):
@@ -41,7 +53,7 @@ class Body(msgspec.Struct, gc=False):
     name: str | None = None
     replaces: str | None = None
     to: object = None
-    fields: msgspec.Raw = None  # type: ignore[assignment]  # only asked for whether it is there
+    fields: Fields | None = None
 
 
 class Line(msgspec.Struct, gc=False):
@@ -64,7 +76,7 @@ def facts(data: bytes) -> list[Fact | BadFile]:
     """For each line of `data`, which ends with one, its event or what is wrong with it."""
     decoder = msgspec.json.Decoder(Line)
     try:
-        if _is_plain(data):
+        if _is_text(data) and _is_plain(data):
             made: Any = decoder.decode_lines(data)
             if not _odd(made):
                 return made  # type: ignore[no-any-return]  # of the same shape
@@ -86,7 +98,7 @@ def _is_plain(data: bytes) -> bool:
 def _one(decoder: msgspec.json.Decoder[Line], line: bytes) -> Any:
     try:
         made = decoder.decode(line)
-        if len(line) < LONGEST and not _odd([made]):
+        if len(line) < LONGEST and _is_text(line) and not _odd([made]):
             return made
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         pass  # what it is, and where, the careful way tells
@@ -96,6 +108,11 @@ def _one(decoder: msgspec.json.Decoder[Line], line: bytes) -> Any:
         return e
 
 
+def _is_text(data: bytes) -> bool:
+    """True for UTF-8. Raises UnicodeDecodeError. What no type asks for is stepped over by the decoder, and not read."""
+    return data.isascii() or bool(data.decode())
+
+
 def _odd(made: list[Line]) -> bool:
     """Whether any has what the types do not tell: an id, a name or a number that is none."""
     ids = [line.event_id for line in made]
@@ -103,5 +120,5 @@ def _odd(made: list[Line]) -> bool:
         max(ids, default="") >= "8"
         or "".join(ids).encode().translate(None, _ID_CHARS)
         or not all(map(is_type, {line.type for line in made}))
-        or not all(map(is_writer, {line.writer for line in made}))
+        or not all(map(is_minted, {line.writer for line in made}))
     )

@@ -76,10 +76,14 @@ def _escaped(c: int) -> str:
     return f"\\u{0xD800 | c >> 10:04x}\\u{0xDC00 | c & 0x3FF:04x}"
 
 
+_GREATEST = 1.7976931348623157e308  # of the numbers that JSON's readers hold
+
+
 class _Rules:
     """How the C scanner reads: as `json.loads` does, but numbers are finite."""
 
-    strict, object_hook, object_pairs_hook, parse_int = True, None, None, int
+    strict, object_hook, object_pairs_hook = True, None, None
+    parse_int: Callable[[str], float] = int
     memo: dict[str, str] = {}
 
     @staticmethod
@@ -94,11 +98,23 @@ class _Rules:
         raise ValueError(f"{text} is no JSON number")
 
 
-def loads(text: str) -> Any:
+class _AnyNumber(_Rules):
+    """The same, and a number that is too great is read as the greatest: a fast decoder steps over it unseen."""
+
+    @staticmethod
+    def parse_float(text: str) -> float:
+        return max(-_GREATEST, min(_GREATEST, float(text)))
+
+    @staticmethod
+    def parse_int(text: str) -> int | float:
+        return int(text) if len(text) < 4300 else _AnyNumber.parse_float(text)
+
+
+def loads(text: str, *, any_number: bool = False) -> Any:
     """The value of a JSON document. Raises ValueError, and RecursionError for one that is nested too deep."""
     text = text.strip(" \t\r\n")
     try:
-        value, end = make_scanner(_Rules)(text, 0)  # type: ignore[arg-type]  # what it reads is there
+        value, end = make_scanner(_AnyNumber if any_number else _Rules)(text, 0)  # type: ignore[arg-type]  # what it reads is there
     except StopIteration as e:
         raise ValueError(f"no value at character {e.value + 1}")
     if end != len(text):
