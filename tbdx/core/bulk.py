@@ -15,6 +15,7 @@ from tbdx.errors import BadFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _ID_CHARS = BASE32.upper().encode()
@@ -74,30 +75,20 @@ class Line(msgspec.Struct, gc=False):
 
 def facts(data: bytes) -> list[Fact | BadFile]:
     """For each line of `data`, which ends with one, its event or what is wrong with it."""
-    decoder = msgspec.json.Decoder(Line)
+    decode = msgspec.json.Decoder(Line).decode
+    lines = data.split(b"\n")[:-1]
     try:
-        if _is_text(data) and _is_plain(data):
-            made: Any = decoder.decode_lines(data)
-            if not _odd(made):
-                return made  # type: ignore[no-any-return]  # of the same shape
+        made: Any = [decode(line) for line in lines]
+        if _is_text(data) and max(map(len, lines), default=0) < LONGEST and not _odd(made):
+            return made  # type: ignore[no-any-return]  # of the same shape
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         pass  # somewhere in it
-    return [_one(decoder, line) for line in data.split(b"\n")[:-1]]
+    return [_one(decode, line) for line in lines]
 
 
-def _is_plain(data: bytes) -> bool:
-    """Whether no line is empty, and none is longer than it may be."""
-    half = LONGEST // 2
-    return (
-        data[:1] != b"\n"
-        and b"\n\n" not in data
-        and all(data.find(b"\n", n, n + half) >= 0 for n in range(0, len(data) - 1, half))
-    )
-
-
-def _one(decoder: msgspec.json.Decoder[Line], line: bytes) -> Any:
+def _one(decode: Callable[[bytes], Line], line: bytes) -> Any:
     try:
-        made = decoder.decode(line)
+        made = decode(line)
         if len(line) < LONGEST and _is_text(line) and not _odd([made]):
             return made
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
