@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from tbdx.core.chain import Chains, Entry, Problem
 
-MANY = 128 * 1024  # bytes from which on the fast decoder is worth its import
 
 
 class Source:
@@ -114,6 +113,7 @@ class Reading:
     def __init__(self, source: Source, mark: Mark | None, covered: int, bound: bool, agent: str | None = None) -> None:
         self.writer, self.root, self.covered, self.bound = source.writer, source.roots[0], covered, bound
         self.mark: Mark = list(mark) if mark else [0, 0, covered, "", agent]
+        self.many = False  # whether a thousand events and more are to be expected
         self.refused: list[Fact] = []
         self.damaged = 0
 
@@ -142,7 +142,7 @@ class Reading:
     def _take(self, data: bytes) -> list[Fact]:
         _, _, seq, last, agent = self.mark
         out = []
-        for fact in facts_of(data):
+        for fact in facts_of(data, self.many):
             if isinstance(fact, BadFile) or fact.writer != self.writer:
                 self.damaged += 1
                 continue
@@ -160,9 +160,9 @@ class Reading:
         return out
 
 
-def facts_of(data: bytes) -> list[Fact | BadFile]:
-    """For each line its event, or what is wrong with it."""
-    if len(data) > MANY // 4:
+def facts_of(data: bytes, many: bool) -> list[Fact | BadFile]:
+    """For each line its event, or what is wrong with it. With `many` more the dear import pays."""
+    if many:
         from tbdx.core import bulk
 
         return bulk.facts(data)

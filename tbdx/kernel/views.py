@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 KEPT = ("views.near", "views.far")  # states in the cache, the newer one first,
 BACK = (200, 20_000)  # and so many events before the last one when they are made
 RENEW = 700  # so many events after the newer state, and a newer one is made
+MANY = 1_000  # so many events, and the fast decoder is worth its import
+KEEP_FROM = 512 * 1024  # bytes of journals; a state of fewer is folded anew each time
 BATCH = 5_000
 
 
@@ -115,8 +117,10 @@ def _since(
     facts = [f for f in facts if f.event_id > meta["until"]]
     try:
         for reading in readings:
+            reading.many = len(facts) > MANY
             for some in reading:
                 facts += some
+                reading.many = len(facts) > MANY
     except log.Irregular:
         return None
     if any(f.event_id <= meta["until"] for f in facts):
@@ -155,9 +159,11 @@ def _whole(
     """The state from the checkpoint on; with many events, states are kept on the way."""
     sound = {w: s for w, s in found.items() if s.is_regular()}
     odd = {w: s for w, s in found.items() if w not in sound}
-    cuts = _cuts(sound, base) if sum(s.size() for s in sound.values()) > log.MANY else []
+    cuts = _cuts(sound, base) if sum(s.size() for s in sound.values()) > KEEP_FROM else []
     while True:
         readings = [_reading(source, base, bound) for source in sound.values()]
+        for reading in readings:
+            reading.many = sum(s.size() for s in sound.values()) > KEEP_FROM
         rest, refused = _assembled(k, odd, base, bound)
         try:
             state = _merged(k, found, readings, rest, base, list(views.PARTS if cuts else parts), cuts)
@@ -236,7 +242,7 @@ def _cuts(sound: Mapping[str, Source], base: Checkpoint) -> list[str]:
     for source in sound.values():
         ids: list[str] = []
         for _, path in reversed(journal.segments(source.roots[0], source.writer)):
-            made = [f.event_id for f in log.facts_of(journal.read(path)) if not isinstance(f, BadFile)]
+            made = [f.event_id for f in log.facts_of(journal.read(path), True) if not isinstance(f, BadFile)]
             ids = made + ids
             if len(ids) >= BACK[1]:
                 break

@@ -30,21 +30,21 @@ START_MS = 1_790_000_000_000
 LIFE = ("created", "claimed", "updated", "updated", "updated", "linked", "updated", "closed")
 
 
-def log(n: int, seed: int = 5, at_ms: int = START_MS) -> Iterator[tuple[str, bytes]]:
-    """(writer, line) of n events in total order; ids 50 ms apart."""
+def log(n: int, items: int = 1_000, seed: int = 5, at_ms: int = START_MS) -> Iterator[tuple[str, bytes]]:
+    """(writer, line) of n events in total order, about so many issues at most; ids 50 ms apart."""
     chance = random.Random(seed)
     writers = {agent: event.new_writer(agent, chance.randbytes(9)) for agent in AGENTS}
     ends = dict.fromkeys(writers.values(), (0, 0))
     open_items: list[tuple[str, int, str, str]] = []
     last = ""
     for k in range(n):
-        if len(open_items) < 40:
+        if len(open_items) < items and (k % 8 == 0 or not open_items):
             work = f"is-{ulid(at_ms + k * 50, chance.getrandbits(80))}"
             open_items.append((work, 0, chance.choice(AGENTS), ""))
         at = chance.randrange(len(open_items))
         work, step, agent, was = open_items[at]
         blob = f"{chance.getrandbits(160):040x}"
-        kind = LIFE[step]
+        kind = "reopened" if step == 0 and was else LIFE[step]
         body = {"fields": {"priority": {"before": 2, "after": step}}, "blob": blob} | ({"was": was} if was else {})
         if kind == "created":
             body = {"title": f"Something to do, number {k}", "kind": "task", "priority": 2, "blob": blob}
@@ -53,8 +53,8 @@ def log(n: int, seed: int = 5, at_ms: int = START_MS) -> Iterator[tuple[str, byt
         elif kind == "closed":
             body["reason"] = "done, and the tests pass"
         open_items[at] = (work, step + 1, agent, blob)
-        if step + 1 == len(LIFE):
-            open_items.pop(at)
+        if step + 1 == len(LIFE):  # it is opened again, and goes on
+            open_items[at] = (work, 0 if step else 1, agent, blob)
         writer = writers[agent]
         seq, prev = ends[writer]
         last = event.next_id(at_ms + k * 50, chance.getrandbits(80), last)
