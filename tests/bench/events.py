@@ -49,7 +49,7 @@ def log(n: int, items: int = 1_000, seed: int = 5, at_ms: int = START_MS) -> Ite
         if kind == "created":
             body = {"title": f"Something to do, number {k}", "kind": "task", "priority": 2, "blob": blob}
         elif kind == "linked":
-            body["url"] = f"https://example.com/o/r/pull/{k}"
+            body["url"] = f"https://example.com/o/r/pull/{int(work[-4:], 36) % 9}"
         elif kind == "closed":
             body["reason"] = "done, and the tests pass"
         open_items[at] = (work, step + 1, agent, blob)
