@@ -21,14 +21,21 @@ EVERY |= {".kernel", ".store", ".store.config", ".store.entities", ".store.failp
 SHOW = {".cli.issues", ".core.snapshot", ".kernel.look"}
 FRESH = {".core.snapshot", ".core.lists", ".kernel.snapshot", ".store.cache"}
 LISTS = FRESH | {".cli.lists", ".kernel.lists"}
-WRITE = {".cli.issues", ".core.typed", ".store.lock"}
+JOURNAL = {".core.actor", ".core.digest", ".core.event", ".core.happened", ".core.project", ".core.secrets"}
+JOURNAL |= {".kernel.journal", ".store.journal"}
+WRITE = JOURNAL | {".cli.issues", ".core.typed", ".store.lock"}
+EV = EVERY | JOURNAL | {".cli.ev"}
+VIEWS = EV | FRESH | {".core.chain", ".core.checkpoint", ".core.views", ".kernel.log", ".kernel.views"}
 C = {"marshal", "zlib", "bisect", "_bisect"}
+HASH = {"_sha1", "fcntl", "zlib"}  # of a blob's id, of the coordination lock, and of the line before
 MAY: dict[str, tuple[set[str], set[str]]] = {  # command line -> its modules of ours, its modules of Python
     "show ID --json": (EVERY | SHOW, PYTHON),
     "show ID": (EVERY | SHOW | FRESH, PYTHON | C),
-    "create Another": (EVERY | WRITE | {".kernel.work"}, PYTHON | {"bisect", "_bisect"}),
-    "update ID --priority 0": (EVERY | WRITE | {".kernel.work", ".kernel.bulk"}, PYTHON),
-    "close ID": (EVERY | WRITE | {".kernel.bulk"}, PYTHON),
+    "create Another": (EVERY | WRITE | {".kernel.work"}, PYTHON | HASH | {"bisect", "_bisect"}),
+    "update ID --priority 0": (EVERY | WRITE | {".kernel.work", ".kernel.bulk"}, PYTHON | HASH),
+    "close ID": (EVERY | WRITE | {".kernel.bulk"}, PYTHON | HASH),
+    "ev emit --type a.b": (EV, PYTHON | HASH),
+    "materialize status": (VIEWS, PYTHON | C | HASH | {"_sha256", "_heapq", "heapq"}),
     "ready": (EVERY | LISTS, PYTHON | C),
     "blocked --json": (EVERY | LISTS, PYTHON | C),
     "list --json": (EVERY | LISTS, PYTHON | C),

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 
 from tbdx.cli.common import Call
+from tbdx.core.ids import is_internal
 from tbdx.errors import BadFile, Invalid, TbdxError, Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from tbdx.core.views import View
@@ -91,6 +92,7 @@ def _acknowledge(c: Call, drafts: list[dict[str, Any]], wait: str | None) -> Non
     _ = k.config
     for draft in drafts:
         check_draft(draft["type"], draft["refs"], draft["body"])
+    drafts = [journal.about(k, draft) for draft in drafts]
     if c.dry:
         return c.would("Would emit", events=len(drafts))
     acks = journal.append(k, drafts, secrets="allow" if c["allow_secret"] else "refuse")
@@ -261,14 +263,14 @@ def replay(c: Call) -> int:
     return 1 if problems else 0
 
 
-def _view(c: Call, made: View, keys: list[str]) -> None:
+def _view(c: Call, made: View, keys: list[str], shown: Callable[[str], str] = str) -> None:
     from tbdx.core.jsontext import safe
 
     if c.json:
         c.out.text(safe(made.as_json(keys)))
         return
     c.out.text(f"{made.name} {made.digest}")
-    c.out.lines(f"{key}  {safe(made.texts[key])}" for key in keys)
+    c.out.lines(f"{shown(key)}  {safe(made.texts[key])}" for key in keys)
 
 
 def materialize(c: Call) -> None:
@@ -286,7 +288,7 @@ def materialize(c: Call) -> None:
     if c["agent"]:
         name = c["agent"].removeprefix("agent:")
         keys = [key for key in keys if _is_of(key, made.rows[key], name)]
-    _view(c, made, keys)
+    _view(c, made, keys, lambda key: c.kernel.display(key) if is_internal(key) else key)
 
 
 def _is_of(key: str, row: Any, name: str) -> bool:

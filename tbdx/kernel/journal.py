@@ -10,6 +10,7 @@ from zlib import crc32
 
 from tbdx.core import event
 from tbdx.core.event import AHEAD_MS, is_id, least_id
+from tbdx.core.ids import is_internal
 from tbdx.core.jsontext import dumps
 from tbdx.errors import BadFile, Invalid
 from tbdx.store import files, journal
@@ -118,6 +119,15 @@ def append_locked(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
     journal.append(k.repo, writer, at, lines)
     keep_clock(k, after)
     return out[len(opening) :]
+
+
+def about(k: Kernel, draft: Draft) -> Draft:
+    """The draft with its issue named by the internal id, where it was given as people write it."""
+    work = draft["refs"].get("work_id")
+    if not work or is_internal(work):
+        return draft
+    k.open()
+    return draft | {"refs": draft["refs"] | {"work_id": k.find(work) or work}}
 
 
 def draft_of(line: bytes) -> Draft:

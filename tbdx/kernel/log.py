@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tbdx.core.chain import Chains, Entry, Problem
 
 
-
 class Source:
     """Where a writer's lines are: the folders that have a journal of it, and the files that carried some."""
 

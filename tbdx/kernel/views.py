@@ -6,6 +6,8 @@ further back, serves when something late arrives.
 
 from __future__ import annotations
 
+from marshal import dumps, loads
+
 from tbdx.core import checkpoint, views
 from tbdx.core.event import Fact
 from tbdx.errors import BadFile, Usage
@@ -213,9 +215,7 @@ def _merged(
 
 def start(base: Checkpoint, parts: Iterable[str]) -> dict[str, Any]:
     """A state to fold on: the checkpoint's, as a value of its own, or a new one."""
-    from copy import deepcopy
-
-    return {part: deepcopy(base.state[part]) if part in base.state else views.PARTS[part][0]() for part in parts}
+    return {part: loads(dumps(base.state[part])) if part in base.state else views.PARTS[part][0]() for part in parts}
 
 
 def _flow(reading: Reading) -> Iterator[Fact]:

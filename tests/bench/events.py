@@ -1,4 +1,4 @@
-"""What events cost: `python tests/bench/events.py [--rounds N] [--many 1000000] [--syncs 200]`.
+"""What events cost: `python tests/bench/events.py [--rounds N] [--many 1000000] [--syncs 200] [--history 100000]`.
 
 CPU time, user and system, git's processes included, medians; F is that of `python -c pass` in the same rounds. The log
 is of 10 agents at work on issues: created, claimed, changed, closed, each event as tbdx writes it.
@@ -189,6 +189,42 @@ def growing(b: Bench, syncs: int) -> None:
     b.say(f"bytes an event, {syncs} events with a sync each, as pushed / repacked", "", f"{loose:.0f} / {packed:.0f}")
 
 
+def growing_long(b: Bench, events: int) -> None:
+    """The same for many events: git's own fast-import makes the commits that as many syncs would have made."""
+    repo = b.folder / "long.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(repo)], check=True, env=b.env)
+    words = ["git", "-C", str(repo), "-c", "fastimport.unpackLimit=0", "fast-import", "--quiet", "--depth=50"]
+    child = subprocess.Popen(words, stdin=subprocess.PIPE, env=b.env)
+    assert child.stdin
+    out = child.stdin
+    open_of: dict[str, tuple[int, bytes]] = {}
+    seqs: dict[str, int] = {}
+    total = 0
+    for n, (writer, line) in enumerate(log(events)):
+        seqs[writer] = seqs.get(writer, 0) + 1
+        first, data = open_of.get(writer, (1, b""))
+        if len(data) >= SEAL:
+            first, data = seqs[writer], b""
+        data += line
+        total += len(line)
+        open_of[writer] = first, data
+        path = f".coord/journal/{writer}.jsonl" if first == 1 else f".coord/journal/{writer}/{first}.jsonl"
+        head = f"commit refs/heads/x\ncommitter T <t@example.com> {1_790_000_000 + n} +0000\ndata 5\nevent\n"
+        out.write(f"{head}M 100644 inline {path}\ndata {len(data)}\n".encode() + data + b"\n")
+    out.close()
+    child.wait()
+    first_size = size_of(repo, b.env)
+    os.chdir("/")
+    repack = ["git", "-C", str(repo), "-c", "pack.threads=2", "repack", "-adfq", "--window=10", "--depth=50"]
+    subprocess.run(repack, check=True, env=b.env)
+    packed = size_of(repo, b.env)
+    b.say(
+        f"{events:,} events, a sync each: bytes of lines / packed as imported / repacked, an event",
+        "",
+        f"{total / events:.0f} / {first_size / events:.0f} / {packed / events:.0f}",
+    )
+
+
 def size_of(repo: Path, env: dict[str, str]) -> int:
     out = subprocess.run(["git", "-C", str(repo), "count-objects", "-v"], check=True, env=env, capture_output=True)
     facts = dict(line.split(": ") for line in out.stdout.decode().splitlines())
@@ -200,14 +236,15 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=7)
     options.add_argument("--many", type=int, default=1_000_000)
     options.add_argument("--syncs", type=int, default=200)
-    options.add_argument("--only", default="emitting,replaying,folding,syncing,growing")
+    options.add_argument("--history", type=int, default=100_000)
+    options.add_argument("--only", default="emitting,replaying,folding,syncing,growing,growing_long")
     given = options.parse_args()
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(Path(event.__file__).parents[1])], check=False)
     print("| operation (CPU) | goal | tbdx |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         b = Bench(Path(folder).resolve(), given.rounds)
         for name in given.only.split(","):
-            more = {"folding": (given.many,), "growing": (given.syncs,)}.get(name, ())
+            more = {"folding": (given.many,), "growing": (given.syncs,), "growing_long": (given.history,)}.get(name, ())
             globals()[name](b, *more)
         print(f"| `python -c pass` (F) | | {b.f:.1f} ms |")
         os.chdir("/")
