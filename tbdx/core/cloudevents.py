@@ -56,4 +56,5 @@ def from_cloud(value: dict[str, Any]) -> bytes | dict[str, Any]:
     data = value.get("data")
     kind = "".join(c if c in "abcdefghijklmnopqrstuvwxyz0123456789_." else "_" for c in value["type"].lower())
     kind = kind if event.is_type(kind) else f"cloudevent.{kind.replace('.', '_')[:60] or 'event'}"
-    return {"type": kind, "refs": {}, "body": data if isinstance(data, dict) else {}, "cloudevent": value}
+    made = {"type": kind, "refs": {}, "body": data if isinstance(data, dict) else {}, "cloudevent": value}
+    return made | {"idempotency_key": f"cloudevent {value['source']} {value['id']}"}

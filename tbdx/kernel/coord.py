@@ -115,6 +115,8 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
                 if not accepted and shown == tip:
                     return _kept(done, "refused", f"{remote} refused {branch}: {why}")
         except GitError as e:
+            if e.reason == "moved" and tries == 1:  # somebody moved the branch who knows of no lock: look again
+                continue
             if e.reason not in ("unreachable", "timeout"):
                 raise
             return _kept(done, "unreachable", e.message)
@@ -468,9 +470,7 @@ def take_carried(k: Kernel, held: Mapping[str, bytes], branch: str, commit: str,
 def take_bundle(k: Kernel, tip: str, source: str) -> int:
     """Take in what a coordination branch from a bundle has and we have not, as carried; how many events were new."""
     tree = tree_of(k, tip, source)
-    with locked(k):
-        own = k.git.branch_tip(k.coordination.branch)
-        here = tree_of(k, own, k.coordination.branch)
+    here = tree_of(k, k.git.branch_tip(k.coordination.branch), k.coordination.branch)
     new = {path: blob for path, blob in tree.items() if here.get(path) != blob}
     data = k.git.blobs(new.values())
     held = b"".join(data[blob] for path, blob in sorted(new.items()) if path.endswith(".jsonl"))

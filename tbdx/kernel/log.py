@@ -11,7 +11,7 @@ import os
 
 from tbdx.core import chain, event
 from tbdx.core.event import Fact
-from tbdx.errors import BadFile, Disk
+from tbdx.errors import BadFile, Disk, Locked
 from tbdx.kernel import Kernel
 from tbdx.kernel.journal import roots
 from tbdx.store import config as settings
@@ -65,7 +65,10 @@ def sources(k: Kernel) -> dict[str, Source]:
         if tip is not None and tip != journal.taken(k.repo):
             from tbdx.kernel import coord
 
-            coord.rebuild(k)
+            try:
+                coord.rebuild(k)
+            except (Disk, Locked) as e:
+                k.say("warn", f"events of others are those of before: {e.message}")
     out: dict[str, Source] = {}
     for root in roots(k):
         for writer in journal.writers(root):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from tbdx.kernel import coord
+
 PLACE = ".tbd/workspaces/outbox/"
 BRANCHES = 50  # other branches of the remote that one sync looks into
 _LOOKED = "branches"  # the cache of what was looked into
@@ -31,8 +33,14 @@ _LOOKED = "branches"  # the cache of what was looked into
 
 def sync_after(k: Kernel) -> None:
     """What `settings.auto_sync` asks for after a command that changed something: what does not go out is only told."""
+    from tbdx.kernel import coord
+
     try:
-        withheld = sync(k).withheld
+        report = sync(k)
+        withheld = report.withheld
+        events = coord.exchange(k, report.branches or None)
+        if events.error:
+            raise coord.EventsKept(events)
     except TbdxError as e:
         k.say("notice", f"auto_sync: {e.message}")
     else:
@@ -63,7 +71,7 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
         failed, report = e, e.report
     if failed is None and take_in and push and pull:
         more = _take_outboxes(k, report)
-    events = coord.exchange(k, report.branches or None, push=push, pull=pull)
+    events = _exchange(k, report, push=push, pull=pull)
     if events.state == "refused" and auto_save:
         events.saved = coord.save_outbox(k)
     elif events.state == "synced" and push:
@@ -82,6 +90,18 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
         failed.report, failed.more = report, more
         raise failed
     return report, more
+
+
+def _exchange(k: Kernel, report: Report, *, push: bool, pull: bool) -> coord.Exchanged:
+    """What became of the events, also where their branch is something else: the issues are out all the same."""
+    from tbdx.kernel import coord
+
+    try:
+        return coord.exchange(k, report.branches or None, push=push, pull=pull)
+    except TbdxError as e:
+        done = coord.Exchanged("failed")
+        done.error = e.message
+        return done
 
 
 def _close_repeats(k: Kernel) -> list[tuple[str, str]]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from tbdx.core import chain, cursor, event, union, views
 from tbdx.core.chain import Chains, Entry, Problem
+from tbdx.core.cloudevents import from_cloud
 from tbdx.core.cursor import Cursor
 from tbdx.errors import BadFile, Gone, Invalid, NotFound
 from tbdx.kernel import Kernel, log
-from tbdx.kernel.journal import locked, roots
+from tbdx.kernel.journal import append, locked, roots
 from tbdx.kernel.views import checkpoint_of
 from tbdx.store import files, journal
 
@@ -236,32 +237,44 @@ def export(k: Kernel) -> list[bytes]:
 def import_(k: Kernel, data: bytes, source: str, mark: str | None = None) -> dict[str, Any]:
     """Take in lines of events that others wrote, from `export`; {imported, known, damaged: [{line, reason}]}.
 
-    They are kept as carried ones, unverified, and travel with the next sync. Raises Invalid when none is an event.
+    They are kept as carried ones, unverified, and travel with the next sync. CloudEvents are taken, too: those that
+    were ours come back as they were, any other is journaled as an event of the one who imports it, under its own id as
+    a key. Raises Invalid when none is an event.
     """
     k.open()
     _, made = everything(k)
     known = {e.raw for c in made for entries in c.of.values() for e in entries}
     by_writer: dict[str, list[tuple[int, bytes]]] = {}
     damaged, already = [], 0
+    foreign: list[dict[str, Any]] = []
     lines = data.split(b"\n")
     for number, raw in enumerate(lines if lines[-1] else lines[:-1], 1):
         try:
+            if b'"specversion"' in raw:
+                made_of = from_cloud(event.parse_object(raw))
+                if isinstance(made_of, dict):
+                    foreign.append(made_of)
+                    continue
+                raw = made_of
             found = event.parse(raw)
-        except BadFile as e:
-            damaged.append({"line": number, "reason": e.reason})
+        except (BadFile, Invalid) as e:
+            damaged.append({"line": number, "reason": e.message})
             continue
         if raw in known:
             already += 1
         else:
             by_writer.setdefault(found["writer"], []).append((found["seq"], raw))
             known.add(raw)
-    if damaged and not by_writer and not already:
+    if damaged and not by_writer and not already and not foreign:
         raise Invalid(f"{source}: not one line is an event; line {damaged[0]['line']}: {damaged[0]['reason']}")
     with locked(k):
         for writer, rows in by_writer.items():
             for first, last, content in pieces(rows):
                 keep_carried(k, writer, first, last, content, mark or source)
-    return {"imported": sum(map(len, by_writer.values())), "known": already, "damaged": damaged}
+    acks = append(k, foreign) if foreign else []
+    already += sum(ack["duplicate"] for ack in acks)
+    count = sum(map(len, by_writer.values())) + sum(not ack["duplicate"] for ack in acks)
+    return {"imported": count, "known": already, "damaged": damaged}
 
 
 def pieces(rows: list[tuple[int, bytes]]) -> list[tuple[int, int, bytes]]:

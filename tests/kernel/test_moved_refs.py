@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,6 +72,23 @@ def test_a_branch_moved_in_that_moment_is_not_moved_back(clones: Clones, n: int)
         sync(a)
     assert done
     all_is_kept(clones, issues)
+
+
+def test_the_coordination_branch_moved_in_that_moment_is_not_moved_back(clones: Clones) -> None:
+    a, b = clones
+    emit = ("ev", "emit", "--type", "agent.session_started", "--as")
+    assert b.run(*emit, "theirs").code == b.run("bundle", "create", "../x.bundle").code == 0
+    a.git("fetch", "-q", "../x.bundle", "tbd-coord:refs/heads/meanwhile")
+    assert a.run(*emit, "first").code == 0
+    sync(a)
+    assert a.run(*emit, "mine").code == 0
+    with just_before("git.update-ref", 1, lambda: a.git("update-ref", "refs/heads/tbd-coord", "meanwhile")) as done:
+        sync(a)
+    assert done and a.git("merge-base", "--is-ancestor", "meanwhile", "tbd-coord") == ""
+    settle(a, b)
+    for clone in clones:
+        found = [json.loads(line)["actor"]["agent_id"] for line in clone.run("ev", "export").out.splitlines()]
+        assert sorted(found) == ["agent:first", "agent:mine", "agent:theirs"]
 
 
 def test_a_branch_moved_while_the_worktree_is_healed_is_not_moved_back(clones: Clones) -> None:

@@ -31,13 +31,16 @@ GIT = "tests/store/test_git.py::"
 PLACES = "tests/store/test_odd_places.py::"
 UNDER = "tests/kernel/test_under_lock.py::"
 HELD = f"{UNDER}test_what_changes_is_changed_under_the_lock"
+EVENTS = f"{UNDER}test_what_changes_of_events_is_changed_under_their_lock"
 MOVED = "tests/kernel/test_moved_refs.py::"
 SYNC = "tests/kernel/test_sync.py::"
 HEAL = "tests/kernel/test_heal.py::"
+JOURNAL = "tests/store/test_journal.py::"
 GC = "tests/faults/test_gc.py::"
 GARBAGE = "tests/faults/test_garbage.py::"
 READERS = "tests/faults/test_readers.py::"
 CACHE = "tests/kernel/test_snapshot.py::"
+SHARED = "tests/faults/test_events.py::"
 
 FSYNCS = [
     Row(
@@ -201,6 +204,20 @@ FSYNCS = [
         SYNCED,
     ),
     Row(
+        "what is appended to a journal is flushed",
+        "store/journal.py",
+        "            os.fsync(fd)\n",
+        "",
+        "tests/store/test_journal.py::test_an_append_is_one_write_flushed_before_it_is_acknowledged",
+    ),
+    Row(
+        "the folder of a new segment is flushed",
+        "store/journal.py",
+        "            files.sync_folder(os.path.dirname(path))\n",
+        "            pass\n",
+        f"{FLUSHED}test_a_new_journal_and_its_folders_are_flushed_with_its_first_event",
+    ),
+    Row(
         "a bundle is flushed before it has its name",
         "kernel/bundle.py",
         "            files.flush(made)\n",
@@ -258,6 +275,20 @@ SWAPS = [
         'git.move_refs({f"refs/heads/{k.config.branch}": (new, head)',
         'git.move_refs({f"refs/heads/{k.config.branch}": (new, "")',
         f"{MOVED}test_a_branch_moved_in_that_moment_is_not_moved_back[while a merge is]",
+    ),
+    Row(
+        "events are put only on the tip that they were merged with",
+        "kernel/coord.py",
+        'git.move_refs({f"refs/heads/{branch}": (new, head)})',
+        'git.move_refs({f"refs/heads/{branch}": (new, "")})',
+        f"{MOVED}test_the_coordination_branch_moved_in_that_moment_is_not_moved_back",
+    ),
+    Row(
+        "a moved coordination branch is looked at anew",
+        "kernel/coord.py",
+        'if e.reason == "moved" and tries == 1:',
+        "if False:",
+        f"{MOVED}test_the_coordination_branch_moved_in_that_moment_is_not_moved_back",
     ),
     Row(
         "a moved branch is looked at anew before edits are committed",
@@ -413,8 +444,44 @@ _BEFORE_A_WRITE = [
     ("kernel/worktree.py", 1, "locks of git's", f"{HELD}[first command past a lock of git's]"),
     ("kernel/worktree.py", 2, "a first command", f"{HELD}[first command]"),
 ]
+# (file, the n-th lock of events there, what holds it, the case)
+_OF_EVENTS = [
+    ("kernel/journal.py", 1, "ev emit", "ev emit"),
+    ("kernel/stream.py", 1, "ev import", "ev import"),
+    ("kernel/coord.py", 1, "sync without a remote", "sync without a remote"),
+    ("kernel/coord.py", 2, "sync", "sync"),
+    ("kernel/coord.py", 3, "a look at what came", "look at what came"),
+    ("kernel/coord.py", 4, "bundle apply", "bundle apply"),
+    ("kernel/bundle.py", 1, "bundle create", "bundle create"),
+    ("kernel/coordination.py", 1, "coord on", "coord on"),
+]
 
 LOCKS = [
+    *(
+        Row(f"the lock of events: {who}", file, "with locked(k):", "if True:", f"{EVENTS}[{case}]", n)
+        for file, n, who, case in _OF_EVENTS
+    ),
+    Row(
+        "the lock of events: ev compact",
+        "kernel/compact.py",
+        "with journal.locked(k):",
+        "if True:",
+        f"{EVENTS}[ev compact]",
+    ),
+    Row(
+        "one process at a time has the lock of events",
+        "store/journal.py",
+        "return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "return fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        f"{JOURNAL}test_sixteen_processes_of_one_agent_write_one_journal_line_by_line",
+    ),
+    Row(
+        "nobody waits for the lock of events for ever",
+        "store/journal.py",
+        "                if time.monotonic() > deadline:\n                    raise Locked",
+        "                if time.monotonic() > deadline + 90:\n                    raise Locked",
+        f"{JOURNAL}test_the_lock_is_waited_for_and_what_takes_too_long_is_told",
+    ),
     *(Row(f"the lock: {who}", file, "with k.writing():", "if True:", test, n) for file, n, who, test in _HOLDERS),
     *(Row(f"the lock: {who}", file, "with k.locked():", "if True:", test, n) for file, n, who, test in _BEFORE_A_WRITE),
     Row(
@@ -561,6 +628,62 @@ LOCKS = [
 ]
 
 ORDERS = [
+    Row(
+        "success means that the remote's events were read back",
+        "kernel/coord.py",
+        "                if shown == head or (shown and",
+        "                if accepted or shown == head or (shown and",
+        f"{SHARED}test_success_means_that_the_events_were_read_back",
+    ),
+    Row(
+        "a failed append leaves nothing of its batch",
+        "store/journal.py",
+        "            _take_back(path, size)\n",
+        "            pass\n",
+        f"{JOURNAL}test_a_failed_append_leaves_nothing_of_its_batch[write-at the second-ENOSPC]",
+    ),
+    Row(
+        "a torn line is kept before it is cut off",
+        "store/journal.py",
+        '    files.write(f"{own(repo)}/torn/{writer}/{name}", rest, scratch=repo.scratch)\n',
+        "",
+        f"{JOURNAL}test_the_move_of_a_torn_line_can_be_killed_at_any_step",
+    ),
+    Row(
+        "a torn line is moved aside before anything follows it",
+        "store/journal.py",
+        "            _move_torn(repo, writer, at)\n",
+        "            pass\n",
+        f"{JOURNAL}test_a_torn_line_is_no_event_is_told_and_is_moved_aside_by_the_next_append[in a segment]",
+    ),
+    Row(
+        "a segment without a line ends no journal",
+        "store/journal.py",
+        "    if not out.size and len(found) > 1:",
+        "    if False:",
+        f"{JOURNAL}test_a_kill_before_the_first_line_of_a_segment_gives_no_seq_twice",
+    ),
+    Row(
+        "after a damaged line a new journal is begun",
+        "kernel/journal.py",
+        "if at is None or at.is_sound:",
+        "if True:",
+        f"{JOURNAL}test_after_a_damaged_last_line_its_owner_goes_on_in_a_new_journal",
+    ),
+    Row(
+        "a journal that another copy of the clone wrote is retired",
+        "kernel/coord.py",
+        "            journal.retire(k.repo, writer)\n",
+        "            pass\n",
+        f"{SHARED}test_a_clone_restored_from_a_backup_goes_on_in_a_new_journal",
+    ),
+    Row(
+        "a file that the remote shortened is published whole again",
+        "core/union.py",
+        "            out[path] = ours[path]\n            if seen",
+        "            if seen",
+        f"{SHARED}test_what_the_remote_edited_cut_or_rewrote_is_kept_and_told[cut short]",
+    ),
     Row(
         "success means that the remote was read back",
         "kernel/sync.py",

@@ -24,7 +24,10 @@ LAUNCH = """import sys, pytest, tbdx
 assert tbdx.__file__.startswith(sys.argv[1] + "/"), tbdx.__file__
 sys.exit(pytest.main(sys.argv[2:]))"""
 # what has a row wherever it stands
-GUARDS = re.compile(r"with k\.(writing|locked)\(\)|os\.fsync\(|(?<!def )sync_folder\(|files\.flush\(|\.move_refs\(")
+GUARDS = re.compile(
+    r"with k\.(writing|locked)\(\)|with (journal\.)?locked\(k\):"
+    r"|os\.fsync\(|(?<!def )sync_folder\(|files\.flush\(|\.move_refs\("
+)
 each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.guard)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from conftest import Clone, git
 from crash.tracing import needed
-from tbdx.store import files
+from tbdx.store import files, journal
 from tbdx.store.git import Git
 from tbdx.store.layout import Repo
 from tbdx.store.objects import PACK_FROM
@@ -76,6 +76,23 @@ def test_what_a_call_wrote_is_flushed_in_order(tmp_path: Path, events: list[str]
     act, expected = ENDS[name]
     act(str(folder))
     assert (events[:1] + sorted(events[1:]) if name == "move" else events) == expected
+
+
+def test_a_new_journal_and_its_folders_are_flushed_with_its_first_event(tmp_path: Path, events: list[str]) -> None:
+    repo = Repo(str(tmp_path), str(tmp_path), str(tmp_path))
+    journal.append(repo, "w~0123456789abc", None, [b"x" * journal.SEAL, b"y"])
+    assert events == [
+        "mkdir tbdx",
+        f"flush {tmp_path.name}",
+        "mkdir journal",
+        "flush tbdx",
+        "flush w~0123456789abc.jsonl",
+        "flush journal",
+        "mkdir w~0123456789abc",
+        "flush journal",
+        "flush 2.jsonl",
+        "flush w~0123456789abc",
+    ]
 
 
 def test_what_goes_to_another_disk_is_flushed_there(

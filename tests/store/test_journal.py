@@ -1,4 +1,4 @@
-"""Journals of this clone: one write a command, whole lines, seqs without gaps, and nothing acknowledged is lost."""
+"""Journals of this clone: one write a command, whole lines alone, no gaps in seqs, nothing acknowledged is lost."""
 
 from __future__ import annotations
 
