@@ -123,7 +123,7 @@ def test_a_torn_line_is_no_event_is_told_and_is_moved_aside_by_the_next_append(
     assert stop.dead
     assert len(files(repo)) == 1 + at_its_beginning
     left = files(repo)[-1].read_bytes().rpartition(b"\n")[2]
-    assert left and len(repo.run("ev", "export").out.splitlines()) == 3
+    assert left and len(repo.run("ev", "export").out.splitlines()) == 4
     done = repo.run("ev", "verify")
     assert done.code == 1 and "a write cut short" in done.out and str(files(repo)[-1]) in done.out
     assert [ack["seq"] for ack in emit(repo)] == [4]
@@ -171,9 +171,11 @@ def test_after_a_damaged_last_line_its_owner_goes_on_in_a_new_journal(repo: Clon
     assert (ack["seq"], ack["writer"]) != (3, path.stem) and path.read_bytes() == damaged
     assert any("damaged" in text and str(path) in text for _, text in repo.said)
     new = folder(repo) / f"{ack['writer']}.jsonl"
-    assert len(chained([new])) == 1 and [a["writer"] for a in emit(repo)] == [new.stem]
+    opened, _ = chained([new])
+    assert (opened["type"], opened["body"]) == ("journal.opened", {"replaces": path.stem})
+    assert [a["writer"] for a in emit(repo)] == [new.stem]
     done = repo.run("ev", "verify")
-    assert done.code == 1 and f"{path}:2" in done.out and len(repo.run("ev", "export").out.splitlines()) == 3
+    assert done.code == 1 and f"{path}:2" in done.out and len(repo.run("ev", "export").out.splitlines()) == 4
 
 
 # disks that fail
