@@ -19,6 +19,9 @@ FORMATS = ("json", "text", "cloudevents")
 
 
 def emit(c: Call) -> int:
+    from tbdx.core.event import check_draft
+    from tbdx.kernel import journal
+
     wait = c["wait"]
     if wait not in (None, "local", "pushed"):
         raise Usage(f"--wait takes local or pushed, not {wait}")
@@ -36,6 +39,9 @@ def emit(c: Call) -> int:
     draft = {"type": c["type"], "refs": _refs(c), "body": _object("--body", body)}
     if c["key"]:
         draft["idempotency_key"] = c["key"]
+    check_draft(draft["type"], draft["refs"], draft["body"])
+    if not c["allow_secret"]:
+        journal.refuse_secrets(c.kernel, draft)
     _acknowledge(c, [draft], wait)
     return 0
 
@@ -74,7 +80,10 @@ def _emit_lines(c: Call, wait: str | None) -> int:
             if not line.strip():
                 continue
             try:
-                drafts.append(journal.draft_of(line))
+                draft = journal.draft_of(line)
+                if not c["allow_secret"]:
+                    journal.refuse_secrets(c.kernel, draft)
+                drafts.append(draft)
             except (BadFile, Invalid) as e:
                 bad += 1
                 c.out.say("warn", f"line {number}: {e.message}")
@@ -85,17 +94,14 @@ def _emit_lines(c: Call, wait: str | None) -> int:
 
 
 def _acknowledge(c: Call, drafts: list[dict[str, Any]], wait: str | None) -> None:
-    from tbdx.core.event import check_draft
     from tbdx.kernel import journal
 
     k = c.kernel
     _ = k.config
-    for draft in drafts:
-        check_draft(draft["type"], draft["refs"], draft["body"])
     drafts = [journal.about(k, draft) for draft in drafts]
     if c.dry:
         return c.would("Would emit", events=len(drafts))
-    acks = journal.append(k, drafts, secrets="allow" if c["allow_secret"] else "refuse")
+    acks = journal.append(k, drafts)
     failed: TbdxError | None = None
     if wait == "pushed":
         from tbdx.kernel import coord
@@ -310,5 +316,6 @@ def verify(c: Call) -> int:
     if c.json:
         c.out.data(count | {"problems": len(problems)}, None)
     else:
-        c.out.success(f"{count['events']} events in {count['journals']} journals; {len(problems)} problems")
+        found = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
+        c.out.success(f"{count['events']} events in {count['journals']} journals; {found}")
     return 1 if problems else 0

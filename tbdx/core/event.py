@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 LONGEST = 256 * 1024  # bytes of a line, its end included
+HEAD = 1024  # bytes that emitting adds to a line at most, but for a long project
 DEEPEST = 32  # levels of objects and lists in a line that we write; what others wrote is read as long as it can be
 AHEAD_MS = 5 * 60 * 1000  # a time further ahead of the wall clock moves no clock
 KEY_DAYS = 30  # how long an idempotency key counts

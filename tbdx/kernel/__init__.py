@@ -406,7 +406,7 @@ def _journal(k: Kernel) -> None:
 
     drafts, k.happened = k.happened, []
     try:
-        journal.append(k, drafts, secrets="hide")
+        journal.append(k, [journal.hide_secrets(k, draft) for draft in drafts])
     except TbdxError as e:
         k.say("warn", f"done, but not journaled: {e.message}")
 

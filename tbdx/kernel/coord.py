@@ -94,7 +94,7 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
             take_in(k, [], done)
         done.state = "local"
         return done
-    seen = git.remote_tip(remote, branch)
+    seen = _seen(k)
     started = time.monotonic()
     for tries in range(1, 10_000):
         try:
@@ -126,6 +126,16 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
             break
         time.sleep(min(2.0, 0.05 * 2 ** min(tries, 5)) * (0.5 + k.entropy(1)[0] / 255))
     return _kept(done, "contended", f"others kept publishing first, {tries} times")
+
+
+def _seen(k: Kernel) -> str | None:
+    """The remote's tip as last fetched, None where that was something else than a coordination branch."""
+    tip = k.git.remote_tip(k.config.remote, k.coordination.branch)
+    try:
+        tree_of(k, tip, "")
+    except Sync:
+        return None
+    return tip
 
 
 def _kept(done: Exchanged, state: str, error: str) -> Exchanged:
@@ -405,8 +415,7 @@ def save_outbox(k: Kernel) -> int:
     """Copy our events that the remote lacks to `.coord/outbox/` in the working tree; how many there are now."""
     from tbdx.kernel.stream import carried_name
 
-    tip = k.git.remote_tip(k.config.remote, k.coordination.branch)
-    there = tree_of(k, tip, f"{k.config.remote}/{k.coordination.branch}") if tip else {}
+    there = tree_of(k, _seen(k), k.coordination.branch)
     runs = [(writer, run) for writer, some in _lacking(k, there).items() for run in some]
     wanted = {f"{writer}/{carried_name(*run)}": run[2] for writer, run in runs}
     count = sum(data.count(b"\n") for data in wanted.values())
@@ -498,9 +507,9 @@ def _adopted(k: Kernel, points: Mapping[str, bytes]) -> dict[str, bytes]:
     return out
 
 
-def unpublished(k: Kernel, tip: str | None) -> int:
+def unpublished(k: Kernel) -> int:
     """How many events of this clone's own journals the remote lacked when it was last seen."""
-    there = tree_of(k, tip, f"{k.config.remote}/{k.coordination.branch}") if tip else {}
+    there = tree_of(k, _seen(k), k.coordination.branch) if k.coordination.on else {}
     return sum(run[2].count(b"\n") for runs in _lacking(k, there).values() for run in runs)
 
 

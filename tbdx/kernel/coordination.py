@@ -29,8 +29,7 @@ def turn(k: Kernel, *, on: bool, dry: bool = False) -> dict[str, Any]:
         taken = k.git.checked_out_at(branch)
         if taken:
             raise Sync(f"{branch} is checked out at {taken}", hint="coordination_branch in .tbd/tbdx.yml names another")
-        for tip in (k.git.branch_tip(branch), k.git.remote_tip(k.config.remote, branch)):
-            coord.tree_of(k, tip, branch)
+        coord.tree_of(k, k.git.branch_tip(branch), branch)
         with locked(k):
             _set_aside(k)
     settings.set_own(k.repo, "coordination", on)
@@ -54,7 +53,4 @@ def status(k: Kernel) -> dict[str, Any]:
     found = log.sources(k)
     out["writers"] = len(found)
     out["events"] = sum(journal.read(path).count(b"\n") for s in found.values() for path, _ in s.files())
-    tip = k.git.remote_tip(k.config.remote, branch) if k.coordination.on else None
-    out["remote_tip"] = tip
-    out["unpublished"] = coord.unpublished(k, tip)
-    return out
+    return out | {"unpublished": coord.unpublished(k)}

@@ -26,15 +26,13 @@ if TYPE_CHECKING:
     Ack = dict[str, Any]
 
 
-def append(k: Kernel, drafts: Sequence[Draft], *, secrets: str = "refuse") -> list[Ack]:
+def append(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
     """Journal events of this command's actor; [{event_id, seq, duplicate, durability, writer}], in the same order.
 
     A draft whose `idempotency_key` its agent has used for an event of the same type in the last 30 days makes none: the
-    answer is the first one's, with `conflict` where that says something else. What looks like a secret is refused, or
-    with `secrets` 'hide' redacted, or with 'allow' taken. What is returned is on disk. Raises Invalid, Disk, Locked.
+    answer is the first one's, with `conflict` where that says something else. What is returned is on disk. Raises
+    Invalid, Disk, Locked.
     """
-    if secrets != "allow":
-        drafts = [_without_secrets(k, draft, secrets) for draft in drafts]
     with locked(k):
         if not any(draft.get("idempotency_key") for draft in drafts):
             return append_locked(k, drafts)
@@ -45,15 +43,20 @@ def append(k: Kernel, drafts: Sequence[Draft], *, secrets: str = "refuse") -> li
         return out
 
 
-def _without_secrets(k: Kernel, draft: Draft, how: str) -> Draft:
-    from tbdx.core.secrets import redacted, spans
+def refuse_secrets(k: Kernel, draft: Draft) -> None:
+    """Raises Invalid for what looks like a secret."""
+    from tbdx.core.secrets import spans
 
     found = spans(dumps(draft), k.env)
-    if not found:
-        return draft
-    if how == "refuse":
+    if found:
         raise Invalid(f"this looks like {found[0][2]}, and events are published", hint="--allow-secret takes it")
-    return redacted(draft, k.env)  # type: ignore[no-any-return]  # of a mapping a mapping
+
+
+def hide_secrets(k: Kernel, draft: Draft) -> Draft:
+    """The same without what looks like a secret: of an echo, which the one who writes did not ask for."""
+    from tbdx.core.secrets import redacted, spans
+
+    return redacted(draft, k.env) if spans(dumps(draft), k.env) else draft
 
 
 class locked:  # reads as a verb: with locked(k)
@@ -137,6 +140,8 @@ def draft_of(line: bytes) -> Draft:
     taken = [name for name in event.STAMPED if name in found]
     if taken:
         raise Invalid(f"{taken[0]} is set here", hint="ev import takes events that are made already")
+    if len(line) > event.LONGEST - event.HEAD:
+        raise Invalid(f"{len(line)} bytes; with what is added {event.LONGEST} are the most")
     draft = {"type": None, "refs": {}, "body": {}} | found
     event.check_draft(draft["type"], draft["refs"], draft["body"])
     if not isinstance(draft.get("idempotency_key", ""), str):

@@ -250,8 +250,9 @@ def import_(k: Kernel, data: bytes, source: str, mark: str | None = None) -> dic
     lines = data.split(b"\n")
     for number, raw in enumerate(lines if lines[-1] else lines[:-1], 1):
         try:
-            if b'"specversion"' in raw:
-                made_of = from_cloud(event.parse_object(raw))
+            found = event.parse_object(raw)
+            if "specversion" in found:
+                made_of = from_cloud(found)
                 if isinstance(made_of, dict):
                     foreign.append(made_of)
                     continue
