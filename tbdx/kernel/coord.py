@@ -197,6 +197,7 @@ def take_in(
     for writer, path in journal.carried(journal.own(k.repo)):  # what the branch has needs no copy here
         if f"{union.CARRIED}{writer}/{os.path.basename(path)}" in merged:
             files.remove(path)
+            files.remove(f"{path}.from")
     if tips and new:
         done.sent = _more_lines(k, merged, trees[tips[-1]])
     elif new:
@@ -241,7 +242,6 @@ def _marks(k: Kernel, changes: Mapping[str, object]) -> list[str]:
             except (FileNotFoundError, BadFile):
                 continue
             out.append(f"Carried: {path} from {text}")
-            files.remove(mark)
     return out
 
 
@@ -275,6 +275,10 @@ def _ours(k: Kernel, merged: Tree, local: Tree, base: Checkpoint) -> tuple[dict[
     retired, and its agent goes on in a new one.
     """
     folder, out, apart = journal.own(k.repo), dict[str, bytes](), set[str]()
+    last_there: dict[str, int] = {}  # the first seq of the last segment that the branch has
+    for at in filter(None, map(place, merged)):
+        if at[0] == "journal":
+            last_there[at[1]] = max(at[2], last_there.get(at[1], 0))
     for writer in journal.writers(folder):
         segments = journal.segments(folder, writer)
         paths = [union.journal_path(writer, first) for first, _ in segments]
@@ -294,11 +298,8 @@ def _ours(k: Kernel, merged: Tree, local: Tree, base: Checkpoint) -> tuple[dict[
             apart.add(writer)
             if not other.startswith(data):
                 mine |= _carried(path, union.after_common(data, other))
-        known = set(paths)
-        if any((at := place(p)) and at[:2] == ("journal", writer) and p not in known for p in merged):
-            last = segments[-1][0]
-            if any((at := place(p)) and at[:2] == ("journal", writer) and at[2] > last for p in merged):
-                apart.add(writer)
+        if last_there.get(writer, 0) > segments[-1][0]:
+            apart.add(writer)
         if writer in apart and not journal.is_retired(k.repo, writer):
             k.say("warn", f"another copy of this clone wrote as {writer}: a new journal is begun here")
             journal.retire(k.repo, writer)

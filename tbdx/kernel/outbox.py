@@ -214,7 +214,6 @@ def _harvest(k: Kernel, report: Report) -> list[dict[str, Any]]:
 
     Nothing depends on it: a branch that cannot be fetched is told, and the next sync tries again.
     """
-    from tbdx.kernel import coord
 
     git, remote = k.git, k.config.remote
     looked = _looked(k)
@@ -233,7 +232,7 @@ def _harvest(k: Kernel, report: Report) -> list[dict[str, Any]]:
     for branch, held in found.items():
         if _issues(held):
             _take_in(k, held, report)
-        came = coord.take_carried(k, events.get(branch, {}), branch, tips[branch])
+        came = _carried(k, events.get(branch, {}), branch, tips[branch])
         if _issues(held) or came:
             row = {"branch": branch, "commit": tips[branch], "issues": len(_issues(held))}
             out.append(row | ({"events": came} if came else {}))
@@ -241,6 +240,12 @@ def _harvest(k: Kernel, report: Report) -> list[dict[str, Any]]:
             k.say("notice", f"{' and '.join(what)} taken in from the outbox on {remote}/{branch}")
     cache.write(k.repo, _LOOKED, [("tips", sorted(looked & {*report.branches.values()} | {*tips.values()}))])
     return out
+
+
+def _carried(k: Kernel, held: Mapping[str, bytes], branch: str, tip: str) -> int:
+    from tbdx.kernel import coord
+
+    return coord.take_carried(k, held, branch, tip, k.git.author(tip, k.git.aside)) if held else 0
 
 
 def _looked(k: Kernel) -> set[str]:

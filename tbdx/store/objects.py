@@ -422,9 +422,10 @@ class Objects:
         out = self.ask("rev-list", "-1", "--first-parent", f"--before={at_s}", f"refs/heads/{branch}", "--")
         return out.decode().strip() or None
 
-    def author(self, commit: str) -> str:
-        """Who made a commit, `name <email>` as it says itself."""
-        return self.ask("log", "-1", "--format=%an <%ae>", commit).decode("utf-8", "replace").strip()
+    def author(self, commit: str, git_dir: str | None = None) -> str:
+        """Who made a commit, `name <email>` as it says itself; '' where it is not known."""
+        code, out, _ = self.run("log", "-1", "--format=%an <%ae>", commit, git_dir=git_dir)
+        return "" if code else out.decode("utf-8", "replace").strip()
 
     def date(self, commit: str) -> int:
         """When a commit was made, in seconds since 1970."""

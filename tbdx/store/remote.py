@@ -71,7 +71,7 @@ class Remote(Objects):
         What is not here is fetched into a bare repository of our own that borrows this one's objects: only the tips,
         and no object or ref of theirs comes into the user's.
         """
-        aside = f"{self.repo.own}/aside.git"
+        aside = self.aside
         if not os.path.exists(f"{aside}/objects/info/alternates"):
             self._make_aside(aside)
         lacking = [b for b, tip in tips.items() if self.run("cat-file", "-e", f"{tip}^{{tree}}", git_dir=aside)[0]]
@@ -92,6 +92,11 @@ class Remote(Objects):
             data = self.blobs(blobs.values(), git_dir=aside)
             out[branch] = {path: data[blob] for path, blob in blobs.items()}
         return out
+
+    @property
+    def aside(self) -> str:
+        """The repository of our own that other branches are looked into."""
+        return f"{self.repo.own}/aside.git"
 
     def _make_aside(self, aside: str, *, alone: bool = False) -> None:
         """A bare repository where the user's settings hold too, for credentials and the like. Unless it is to stand
