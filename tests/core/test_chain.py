@@ -6,7 +6,6 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -163,19 +162,17 @@ def test_the_lines_of_a_file_are_events_of_its_writer_or_told_with_their_number(
 # cursors
 
 
-@pytest.mark.parametrize(
-    ("seqs", "after", "expected"),
-    [
-        ([], 0, (0, [])),
-        ([1, 2, 3], 0, (3, [])),
-        ([1, 2, 4, 5, 7], 0, (2, [[4, 5], [7, 7]])),
-        ([5, 6], 4, (6, [])),
-        ([3, 5, 6], 4, (6, [])),
-        ([6], 4, (4, [[6, 6]])),
-    ],
-)
-def test_what_was_seen_is_the_last_contiguous_seq_and_ranges(seqs: list[int], after: int, expected: Any) -> None:
-    assert chain.seen_of(seqs, after) == expected
+def test_a_journal_is_told_as_runs_of_lines_that_follow_each_other() -> None:
+    rows = [follow(None, 1, 0)]
+    for n in range(2, 8):
+        rows.append(follow(rows[-1], n, n))
+    some = assembled([rows[n - 1] for n in (1, 2, 4, 5, 7)]).of[W]
+    ends = [(1, 2, crc(rows[1])), (4, 5, crc(rows[4])), (7, 7, crc(rows[6]))]
+    assert chain.runs_of(some) == ends
+    assert chain.position(ends, 0) == (2, crc(rows[1]), ends[1:])
+    assert chain.position(ends[1:], 3) == (5, crc(rows[4]), ends[2:])
+    assert chain.position(ends[1:], 2) == (2, "", ends[1:]) and chain.position(ends, None) == (0, "", ends)
+    assert chain.reach((3, "x", [(4, 5, "y"), (7, 9, "z")])) == 5
 
 
 def test_a_cursor_that_saw_one_branch_of_a_fork_has_not_seen_the_other() -> None:
@@ -183,7 +180,8 @@ def test_a_cursor_that_saw_one_branch_of_a_fork_has_not_seen_the_other() -> None
     small, large = sorted((follow(first, 2, n) for n in (1, 2)), key=chain.digest)
     both = assembled([first, small, large])
     for seen in (small, large):  # also the one that was called by the writer's name before the other came
-        ids = chain.consumed(both, {W: (2, crc(seen), [])})
+        ids, missing = chain.consumed(both, {W: (2, crc(seen), [])})
+        assert not missing
         assert [e.raw for entries in both.of.values() for e in entries if id(e) not in ids] == [
             raw for raw in (small, large) if raw != seen
         ]
