@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
 from collections.abc import Iterable
@@ -11,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from conftest import Clone, some_of
-from happening import crc, event_id, line, made, row, work, writer
-from tbdx.core import chain, event
+from conftest import Clone, Result, some_of
+from happening import crc, event_id, line, made, row, writer
+from tbdx.core import chain
 from tbdx.errors import Usage
-from tbdx.kernel import compact, stream, views
+from tbdx.kernel import stream, views
 from tbdx.store import files, journal
 
 VIEWS = ("work", "status", "rejects", "agents")
@@ -198,6 +197,12 @@ def repo_cursor(clone: Clone, token: str, skip: set[str]) -> str:
 # export and import
 
 
+def taken_in(clone: Clone, text: str) -> Result:
+    file = clone.path.parent / "events.jsonl"
+    file.write_text(text)
+    return clone.run("ev", "import", str(file), "--json")
+
+
 def test_what_is_exported_and_imported_in_a_fresh_clone_gives_the_same_digests(repo: Clone, at: Any) -> None:
     import shutil
 
@@ -212,23 +217,20 @@ def test_what_is_exported_and_imported_in_a_fresh_clone_gives_the_same_digests(r
     repo.run("ev", "emit", "--type", "x.y", "--body", '{"n": 1.50, "t": "\u202e"}')
     repo.run("close", x, "--reason", "done")
     out = repo.run("ev", "export").out
-    assert other.run("ev", "import", "-", stdin=out).code == 0
+    assert taken_in(other, out).code == 0
     for view in ("status", "rejects", "agents"):
         mine, its = (views.materialize(c.kernel, view)["rows"] for c in (repo, other))
         mine.pop("issues", None), its.pop("issues", None)
         assert mine == its
     assert [e.raw for e in stream.since(other.kernel, None)[0]] == [e.raw for e in stream.since(repo.kernel, None)[0]]
     assert stream.verify(other.kernel)[0] == []
-    assert other.json("ev", "import", "-", stdin=out) == {"imported": 0, "known": 3, "damaged": []}
+    assert json.loads(taken_in(other, out).out) == {"imported": 0, "known": 3, "damaged": []}
 
 
 def test_what_is_no_event_is_not_imported_and_is_told(repo: Clone) -> None:
     good = row(writer("z"), (1, "x.y", {}))[0].decode()
-    done = repo.run("ev", "import", "-", "--json", stdin=f"{good}\n{{}}\n")
+    done = taken_in(repo, f"{good}\n{{}}\n")
     assert done.code == 1 and json.loads(done.out)["damaged"] == [{"line": 2, "reason": "v: missing"}]
-    assert repo.run("ev", "import", "-", stdin="nothing\n").code == 1
+    assert taken_in(repo, "nothing\n").code == 2
     fork = good.replace(writer("z"), f"{writer('z')}~01234567")
-    assert json.loads(repo.run("ev", "import", "-", "--json", stdin=f"{good}\n{fork}\n").out)["damaged"][0]["line"] == 2
-
-
-_ = (compact, event, itertools, work)
+    assert json.loads(taken_in(repo, f"{good}\n{fork}\n").out)["damaged"][0]["line"] == 2
