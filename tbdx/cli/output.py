@@ -83,6 +83,11 @@ class Out:
         self.clear()
         _write(1, safe_dumps(value, indent) + "\n")
 
+    def line(self, raw: bytes, value: Any) -> None:
+        """A line whose bytes matter, to a file or another program; a terminal is shown its value."""
+        self.clear()
+        _write_bytes(1, safe_dumps(value, None).encode() + b"\n" if os.isatty(1) else raw + b"\n")
+
     def rows(self, rows: list[bytes]) -> None:
         """A list as one JSON document, its rows rendered by `safe_dumps` already."""
         for n in range(0, len(rows), 500):  # in pieces, so that a long list is not held twice

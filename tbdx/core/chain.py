@@ -169,35 +169,69 @@ def digest(raw: bytes) -> str:
 
 # cursors
 
-Position = tuple[int, str, list[list[int]]]  # the last contiguous seq, the CRC of its line, ranges beyond a gap
+Run = tuple[int, int, str]  # lines that follow each other, of so many seqs, and the CRC of the last one
+Position = tuple[int, str, list[Run]]  # the last of those that follow from the first line on, its CRC; runs beyond
 
 
-def seen_of(chain: Iterable[int], contiguous: int) -> tuple[int, list[list[int]]]:
-    """(the last contiguous seq from `contiguous` on, the ranges beyond it) of sorted seqs."""
-    ranges: list[list[int]] = []
-    for seq in chain:
-        if not ranges and seq == contiguous + 1:
-            contiguous = seq
-        elif seq > contiguous:
-            if ranges and ranges[-1][1] == seq - 1:
-                ranges[-1][1] = seq
-            else:
-                ranges.append([seq, seq])
-    return contiguous, ranges
+def runs_of(entries: Iterable[Entry]) -> list[Run]:
+    """The runs of a journal: within one, each line is the one that the next names as before it."""
+    out: list[Run] = []
+    for e in entries:
+        if out and e.seq == out[-1][1] + 1 and e.event["prev"] == out[-1][2]:
+            out[-1] = (out[-1][0], e.seq, e.crc)
+        else:
+            out.append((e.seq, e.seq, e.crc))
+    return out
 
 
-def consumed(chains: Chains, cursor: Mapping[str, Position]) -> set[int]:
-    """The ids (of the objects) of the entries that a cursor is past."""
+def position(runs: list[Run], covered: int | None) -> Position:
+    """Runs as a cursor has them; `covered` is what stands for all before the first line, None for a fork."""
+    if covered is not None and runs and runs[0][0] == covered + 1:
+        return runs[0][1], runs[0][2], runs[1:]
+    return covered or 0, "", runs
+
+
+def runs_in(place: Position) -> list[Run]:
+    last, crc, ranges = place
+    return [(1, last, crc), *ranges] if last else list(ranges)
+
+
+def reach(place: Position) -> int:
+    """The seq up to which a position has seen everything, as far as numbers tell."""
+    last = place[0]
+    for first, end, _ in sorted(place[2]):
+        if first <= last + 1:
+            last = max(last, end)
+    return last
+
+
+def consumed(chains: Chains, cursor: Mapping[str, Position]) -> tuple[set[int], dict[str, list[Run]]]:
+    """(the ids (of the objects) of the entries that a cursor is past, name -> the runs whose last line is not here).
+
+    A line tells which one is before it: so a run is known by its end, whatever its journal is called by now. What is
+    not here any more, or not yet, is taken for what the journal of that name has.
+    """
+    lines = {(e.seq, e.crc): e for chain in chains.of.values() for e in chain}
     out: set[int] = set()
-    for name, (last, crc, ranges) in cursor.items():
-        at = name if name in chains.of else event.base_writer(name)
-        for other, chain in chains.of.items():  # the fork that has the line has the cursor, whatever it is called now
-            if any(e.seq == last and e.crc == crc for e in chain):
-                at = other
-        out |= {id(e) for e in chains.of.get(at, ()) if any(a <= e.seq <= b for a, b in ranges)}
-        limit, place = last, at
-        while place:
-            out |= {id(e) for e in chains.of.get(place, ()) if e.seq <= limit}
-            above = chains.parents.get(place)
-            place, limit = (above[0], min(limit, above[1])) if above else ("", 0)
+    missing: dict[str, list[Run]] = {}
+    for name, place in cursor.items():
+        for first, last, crc in runs_in(place):
+            seq = last
+            while seq >= first and (found := lines.get((seq, crc))):
+                out.add(id(found))
+                seq, crc = seq - 1, found.event["prev"]
+            if seq == last:
+                missing.setdefault(name, []).append((first, last, crc))
+            if seq >= first:
+                out |= _by_name(chains, name, first, seq, alone=not crc)
+    return out, missing
+
+
+def _by_name(chains: Chains, name: str, first: int, last: int, *, alone: bool) -> set[int]:
+    out: set[int] = set()
+    place = name if name in chains.of else event.base_writer(name)
+    while place:
+        out |= {id(e) for e in chains.of.get(place, ()) if first <= e.seq <= last}
+        above = None if alone else chains.parents.get(place)
+        place, last = (above[0], min(last, above[1])) if above else ("", 0)
     return out

@@ -1,7 +1,7 @@
 """Cursors: opaque tokens that say what a reader has seen, whatever way it came.
 
-Per journal the last contiguous seq with that line's CRC, and ranges beyond a gap; the checkpoint it stands on; the
-commit of the tracker.
+Per journal the last contiguous seq with that line's CRC, and the same of ranges beyond a gap; the checkpoint it stands
+on; the commit of the tracker.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def parse(token: str) -> Cursor:
         rows, checkpoint, commit = loads(a2b_base64(data + b"=" * (-len(data) % 4)).decode())
         journals: dict[str, Position] = {}
         for name, last, crc, ranges in rows:
-            if not all(isinstance(n, int) for n in (last, *(x for pair in ranges for x in pair))):
+            if not all(isinstance(n, int) for n in (last, *(x for run in ranges for x in run[:2]))):
                 raise ValueError
-            journals[str(name)] = (last, str(crc), [[a, b] for a, b in ranges])
+            journals[str(name)] = (last, str(crc), [(a, b, str(end)) for a, b, end in ranges])
         return Cursor(journals, str(checkpoint), str(commit))
     except (ValueError, TypeError, Error, UnicodeError, RecursionError):
         raise Usage(f"not a cursor: {token[:60]}", hint="one is in the bookmark that ends every stream")

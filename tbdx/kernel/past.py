@@ -39,7 +39,7 @@ def state_at(k: Kernel, at: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _seen(made: Chains, place: cursor.Cursor) -> list[Entry]:
-    ids = chain.consumed(made, {n: p for n, p in place.journals.items() if event.base_writer(n) in made.of})
+    ids, _ = chain.consumed(made, {n: p for n, p in place.journals.items() if event.base_writer(n) in made.of})
     return [e for entries in made.of.values() for e in entries if id(e) in ids]
 
 

@@ -46,19 +46,22 @@ def since(k: Kernel, token: str | None) -> tuple[list[Entry], Cursor]:
     k.open()
     at = cursor.parse(token) if token else Cursor({})
     base = checkpoint_of(k)
-    if token and at.checkpoint != base.digest:
-        behind = [name for name, seq in base.vector.items() if at.journals.get(name, (0, "", []))[0] < seq]
-        if behind:
-            places: dict[str, chain.Position] = {name: (seq, "", []) for name, seq in base.vector.items()}
-            raise Compacted(base, Cursor(places, base.digest, at.commit).token())
+    if token and at.checkpoint != base.digest and _is_behind(at, base):
+        places: dict[str, chain.Position] = {name: (seq, "", []) for name, seq in base.vector.items()}
+        for name, place in at.journals.items():  # what was seen beyond the checkpoint stays seen
+            beyond = [run for run in chain.runs_in(place) if run[1] > base.vector.get(name, 0)]
+            if beyond:
+                covered = base.vector.get(name, 0)
+                places[name] = (covered, "", [(max(first, covered + 1), last, crc) for first, last, crc in beyond])
+        raise Compacted(base, Cursor(places, base.digest, at.commit).token())
     out: list[Entry] = []
     places = {}
     for writer, source in log.sources(k).items():
         mine = {name: place for name, place in at.journals.items() if event.base_writer(name) == writer}
         made = _from(k, source, mine, base) or log.chains(k, source, base.vector)
-        seen = chain.consumed(made, mine)
+        seen, missing = chain.consumed(made, mine)
         out += [e for entries in made.of.values() for e in entries if id(e) not in seen]
-        places |= _places(made, mine, base)
+        places |= _places(made, mine, missing, base)
     for name, place in at.journals.items():  # what the cursor has seen and is not here stays seen
         places.setdefault(name, place)
     tip = k.git.branch_tip(k.config.branch) or ""
@@ -87,24 +90,30 @@ def _from(k: Kernel, source: log.Source, mine: dict[str, chain.Position], base: 
     return made if len(made.of) == 1 and main and (main[0].seq, main[0].crc) == (last, crc) else None
 
 
-def _places(made: Chains, mine: dict[str, chain.Position], base: Checkpoint) -> dict[str, chain.Position]:
-    """How far each journal of a writer is read now."""
+def _is_behind(at: Cursor, base: Checkpoint) -> bool:
+    """Whether a checkpoint covers anything that a cursor has not seen."""
+    for name, seq in base.vector.items():
+        place = at.journals.get(name, (0, "", []))
+        first = place[2][0][0] if place[2] and name != event.base_writer(name) else 1  # a fork begins somewhere
+        if chain.reach((max(place[0], first - 1), "", place[2])) < seq:
+            return True
+    return False
+
+
+def _places(
+    made: Chains, mine: dict[str, chain.Position], missing: dict[str, list[chain.Run]], base: Checkpoint
+) -> dict[str, chain.Position]:
+    """How far each journal of a writer is read now. `missing`: what was seen of it, and is not here."""
     out: dict[str, chain.Position] = {}
-    for name, entries in made.of.items():
-        if not entries:
-            continue
-        parent = made.parents.get(name)
-        known = base.vector.get(name, 0)
-        first = parent[1] if parent else known
-        if not parent and entries[0].seq > known + 1 and name in mine and mine[name][0] == entries[0].seq:
-            first = entries[0].seq - 1  # only the end of it was read
-        last, ranges = chain.seen_of((e.seq for e in entries), first)
-        crc = next((e.crc for e in reversed(entries) if e.seq == last), "")
-        before = mine.get(name)
-        if before and before[0] > max(last, ranges[-1][1] if ranges else 0):
-            out[name] = before
-        else:
-            out[name] = (last, crc, ranges)
+    for name in made.of.keys() | missing.keys():
+        entries = made.of.get(name, [])
+        covered = base.vector.get(name, None if name in made.parents else 0)
+        if entries and name in mine and mine[name][:2] == (entries[0].seq, entries[0].crc):
+            covered = entries[0].seq - 1  # only the end of it was read
+        last, crc, runs = chain.position(chain.runs_of(entries), covered)
+        gone = [run for run in missing.get(name, ()) if run[1] > base.vector.get(name, 0)]
+        if entries or gone:
+            out[name] = (last, crc, sorted({*runs, *gone}))
     return out
 
 

@@ -124,12 +124,28 @@ def test_writers_differ_in_every_bit_of_65_of_chance(a: int, b: int) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        None, "", "a", "a~", "~0123456789abc", "a~0123456789ab", "a~0123456789abcd", "A~0123456789abc", "a~0123456789abI",
-        "-a~0123456789abc", "a/b~0123456789abc", "../x~0123456789abc", "é~0123456789abc", "a~0123456789abc~", "a" * 41 +
-        "~0123456789abc", "a~0123456789abc~1234567", "a~0123456789abc~1234567G", "a~0123456789abc~12345678~12345678",
-        "a~0123456789abc\n", "a.b~0123456789abc",
+        None,
+        "",
+        "a",
+        "a~",
+        "~0123456789abc",
+        "a~0123456789ab",
+        "a~0123456789abcd",
+        "A~0123456789abc",
+        "a~0123456789abI",
+        "-a~0123456789abc",
+        "a/b~0123456789abc",
+        "../x~0123456789abc",
+        "é~0123456789abc",
+        "a~0123456789abc~",
+        "a" * 41 + "~0123456789abc",
+        "a~0123456789abc~1234567",
+        "a~0123456789abc~1234567G",
+        "a~0123456789abc~12345678~12345678",
+        "a~0123456789abc\n",
+        "a.b~0123456789abc",
     ],
-)  # fmt: skip
+)
 def test_what_is_no_writers_name_is_known(name: object) -> None:
     assert not event.is_writer(name)
 
