@@ -15,6 +15,7 @@ from tbdx.errors import BadFile, NotPublished, Sync
 from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
 from tbdx.kernel.journal import clock, keep_clock, locked
+from tbdx.kernel.worktree import move_aside
 from tbdx.store import files, journal
 from tbdx.store.objects import PLAIN
 
@@ -95,6 +96,7 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
         done.state = "local"
         return done
     seen = _seen(k)
+    move_aside(k, f"{k.repo.common}/refs/remotes/{remote}/{branch}.lock")
     started = time.monotonic()
     for tries in range(1, 10_000):
         try:
@@ -175,6 +177,7 @@ def take_in(
     dropped but what a checkpoint stands for.
     """
     git, branch = k.git, k.coordination.branch
+    move_aside(k, f"{k.repo.common}/refs/heads/{branch}.lock")
     head = git.branch_tip(branch)
     trees = {c: tree_of(k, c, branch if c == head else f"{k.config.remote}/{branch}") for c in (head, seen, *tips) if c}
     local = trees[head] if head else {}

@@ -113,7 +113,11 @@ def clear_locks(k: Kernel, *paths: str) -> None:
     tbd's lock first, and we have that."""
     config = k.config
     refs = (f"refs/heads/{config.branch}", STANDS_ON, f"refs/remotes/{config.remote}/{config.branch}")
-    paths = (*paths, *(f"{k.repo.common}/{ref}.lock" for ref in refs))
+    move_aside(k, *paths, *(f"{k.repo.common}/{ref}.lock" for ref in refs))
+
+
+def move_aside(k: Kernel, *paths: str) -> None:
+    """Move those locks of git's aside that stay the same for longer than any git holds one."""
     before = {path: look for path in paths if (look := _look(path))}
     deadline = time.monotonic() + STILL_S
     while before and time.monotonic() < deadline:

@@ -21,7 +21,8 @@ from killing import at, stopping
 Record = Callable[[str, object], None]
 WAYS = ("kill", "EIO", "ENOSPC")
 THREE = {"one", "two", "three"}
-UNREACHED = {"lock.touch", "git.reflog"}  # half a minute after the lock was taken; what a gc took just now
+# half a minute after the lock was taken; what a gc took just now; an append that failed
+UNREACHED = {"lock.touch", "git.reflog", "journal.take_back"}
 WHOLE = bool(os.environ.get("TBDX_CRASH_WHOLE"))  # every stop, as `run.py` wants it
 
 
@@ -41,6 +42,17 @@ def test_a_kill_at_some_points(clones: Clones, scenario: Scenario) -> None:
     world, turn = World(clones, scenario), SCENARIOS.index(scenario)
     for i, (name, count) in enumerate([*world.points.items()][turn % 6 :: 6]):
         stopped(world, name, count if i % 2 else 1, "kill")
+
+
+@pytest.mark.parametrize("scenario", ["ev emit past a torn line", "ev emit into a new segment"])
+def test_a_stop_at_each_point_of_an_append(clones: Clones, scenario: str) -> None:
+    """By a kill, or by an error of the disk."""
+    world = World(clones, next(s for s in SCENARIOS if s.name == scenario))
+    points = [name for name in world.points if name.startswith(("journal.", "coord.", "folder.", "cache."))]
+    assert {"journal.append", "journal.torn", "journal.flush"} < set(points)
+    for i, name in enumerate(points):
+        stopped(world, name, 1, "kill")
+        stopped(world, name, 1, WAYS[1 + i % 2])
 
 
 def chosen(found: dict[str, int]) -> list[tuple[str, int, str]]:
@@ -89,7 +101,7 @@ def tbdx(clone: Clone, *argv: str, point: str = "") -> subprocess.CompletedProce
 
 @pytest.mark.parametrize(
     "point",
-    ["lock.own", "file.torn:3", "file.link", "file.replace:3", "git.update-index", "git.update-ref", "git.push"],
+    ["lock.own", "file.torn:3", "file.link", "journal.torn", "git.update-index", "git.update-ref", "git.push:2"],
 )
 def test_a_real_kill_costs_nothing(clones: Clones, point: str) -> None:
     a, b = clones
@@ -101,6 +113,7 @@ def test_a_real_kill_costs_nothing(clones: Clones, point: str) -> None:
     done = tbdx(a, "update", kept, "--notes", "still here")
     assert done.returncode == 0 and time.monotonic() - began < LIMIT_S, done
     assert THREE | {"acknowledged"} <= {row["title"] for row in a.json("list")} <= THREE | {"acknowledged", "made"}
+    assert tbdx(a, "ev", "verify").returncode == 0
     settle(a, b)
     assert b.json("show", kept)["notes"] == "still here"
 

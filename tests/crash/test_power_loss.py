@@ -14,8 +14,8 @@ from crash.world import SCENARIOS, Clones, Scenario, World, same
 
 FEW = 4  # losses after a command, or moments of it, unless every one is wanted
 _BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
-LOCAL = [_BY_NAME[x] for x in ("create", "create with relatives", "update", "close", "label add")]
-SYNCS = [_BY_NAME[f"sync: {x}"] for x in ("commit", "fast-forward", "merge", "outbox on a branch")]
+LOCAL = [_BY_NAME[x] for x in ("create", "create with relatives", "update", "close", "label add", "ev emit")]
+SYNCS = [_BY_NAME[f"sync: {x}"] for x in ("commit", "fast-forward", "merge", "outbox on a branch", "events")]
 SYNCS.append(_BY_NAME["the first command of a clone"])
 T = TypeVar("T")
 OURS = ("/.git/tbd/", "/.git/tbdx/", "/.tbd/")

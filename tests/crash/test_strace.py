@@ -13,7 +13,9 @@ from crash.world import SCENARIOS, Clones, Scenario, World
 
 ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EINTR")
 FEW = 4  # stops of a scenario in the plain form
-TRACED = [s for s in SCENARIOS if s.name in ("the first command of a clone", "create", "update", "sync: merge")]
+TRACED = [
+    s for s in SCENARIOS if s.name in ("the first command of a clone", "create", "update", "sync: merge", "ev emit")
+]
 
 
 def stops(changes: list[tuple[int, str, int]], how: str) -> list[Stop]:
