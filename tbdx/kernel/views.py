@@ -232,7 +232,7 @@ def _cuts(sound: Mapping[str, Source], base: Checkpoint) -> list[str]:
     for source in sound.values():
         ids: list[str] = []
         for _, path in reversed(journal.segments(source.roots[0], source.writer)):
-            made = [f.event_id for f in log.facts_of(journal.read(path)) if isinstance(f, Fact)]
+            made = [f.event_id for f in log.facts_of(journal.read(path)) if not isinstance(f, BadFile)]
             ids = made + ids
             if len(ids) >= BACK[1]:
                 break
