@@ -268,12 +268,16 @@ def fold(state: State, facts: list[Fact]) -> State:
     return state
 
 
-def refuse(state: State, refused: Iterable[Fact]) -> State:
-    """The state with events that no fold takes, as their ids are not above their predecessors'."""
+def refusals(refused: Iterable[Fact]) -> State:
+    """The rows of `rejects` for events that no fold takes, as their ids are not above their predecessors'."""
+    why = "its event id is not above its predecessor's"
+    return {f.event_id: [f.type, f.actor.agent_id, f.refs.work_id, why] for f in refused}
+
+
+def refuse(state: State, refused: Iterable[Fact], before: Mapping[str, Any] | None = None) -> State:
+    """The state with such events; `before`: rows of those that are not among them."""
     if "work" in state:
-        for f in refused:
-            why = "its event id is not above its predecessor's"
-            state["work"]["rejects"][f.event_id] = [f.type, f.actor.agent_id, f.refs.work_id, why]
+        state["work"]["rejects"].update({**(before or {}), **refusals(refused)})
     return state
 
 

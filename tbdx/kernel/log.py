@@ -116,6 +116,7 @@ class Reading:
         self.writer, self.root, self.covered, self.bound = source.writer, source.roots[0], covered, bound
         self.mark: Mark = list(mark) if mark else [0, 0, covered, "", agent]
         self.many = False  # whether a thousand events and more are to be expected
+        self.starts: list[tuple[Mark, int]] = []  # where each piece begins, and how many bytes it has
         self.refused: list[Fact] = []
         self.damaged = 0
 
@@ -123,8 +124,27 @@ class Reading:
         for path, offset in self._pieces():
             data = journal.read(path, offset)
             if data:
+                self.starts.append(([self.mark[0], offset, *self.mark[2:]], len(data)))
                 yield self._take(data)
                 self.mark[1] = offset + len(data)
+
+    def mark_at(self, until: str) -> Mark | None:
+        """The mark before the first event that folds take and that is later than `until`; None before the beginning."""
+        if not self.starts:
+            return list(self.mark) if self.mark[0] else None
+        start, size = next(row for row in reversed(self.starts) if row[0][3] <= until)
+        first, offset, seq, last, agent = start
+        for line in journal.read(self._path(first), offset)[:size].split(b"\n")[:-1]:
+            try:
+                found = Fact(event.parse(line))
+            except BadFile:
+                found = None
+            if found and found.writer == self.writer:
+                if found.event_id > until:
+                    break
+                seq, last, agent = max(seq, found.seq), max(last, found.event_id), agent or found.actor.agent_id
+            offset += len(line) + 1
+        return [first, offset, seq, last, agent]
 
     def _pieces(self) -> Iterator[tuple[str, int]]:
         first, offset = self.mark[:2]
@@ -134,9 +154,12 @@ class Reading:
                 yield path, 0
             return
         yield self._path(first), offset
-        while self.mark[1] >= journal.SEAL and os.path.lexists(self._path(self.mark[2] + 1)):
-            self.mark[:2] = self.mark[2] + 1, 0
-            yield self._path(self.mark[0]), 0
+        while self.mark[1] >= journal.SEAL:
+            later = [s for s in journal.segments(self.root, self.writer) if s[0] > self.mark[0]]
+            if not later:
+                return
+            self.mark[:2] = later[0][0], 0
+            yield later[0][1], 0
 
     def _path(self, first: int) -> str:
         return f"{self.root}/{self.writer}.jsonl" if first == 1 else f"{self.root}/{self.writer}/{first}.jsonl"
@@ -175,23 +198,3 @@ def facts_of(data: bytes, many: bool) -> list[Fact | BadFile]:
         except BadFile as e:
             out.append(e)
     return out
-
-
-def mark_at(source: Source, until: str, covered: int) -> Mark | None:
-    """The mark of a regular writer after its last event that is not later than `until`; None where that is none."""
-    root, writer = source.roots[0], source.writer
-    for first, path in reversed(journal.segments(root, writer)):
-        offset, seq, last = 0, covered, ""
-        for line in journal.read(path).split(b"\n")[:-1]:
-            try:
-                found = event.parse(line)
-            except BadFile:
-                found = None
-            if found and found["event_id"] > until:
-                break
-            if found:
-                seq, last = max(seq, found["seq"]), max(last, found["event_id"])
-            offset += len(line) + 1
-        if last:
-            return [first, offset, seq, last, journal.agent_of(f"{root}/{writer}.jsonl")]
-    return None

@@ -16,7 +16,7 @@ from tbdx.store import cache, files, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from tbdx.core.checkpoint import Checkpoint
@@ -72,15 +72,14 @@ def current(k: Kernel, parts: Iterable[str]) -> dict[str, Any]:
             new = _since(k, found, base, bound, meta)
             if new is None:
                 continue
-            facts, refused = new
+            facts, refused, readings = new
             renews = len(facts) > RENEW
             state = {part: kept.get(part) for part in (views.PARTS if renews else parts)}
         except (OSError, ValueError, KeyError, TypeError, EOFError):
             continue
         finally:
             kept.close()
-        regular = {w for w, s in found.items() if s.is_regular() and w not in meta["sizes"]}
-        return _go_on(k, state, found, regular, base, facts, refused, renews=renews)
+        return _go_on(k, state, found, readings, base, facts, refused, meta["refused"], renews=renews)
     return _whole(k, found, base, bound, parts)
 
 
@@ -104,10 +103,12 @@ def checkpoint_of(k: Kernel) -> Checkpoint:
 
 def _since(
     k: Kernel, found: Mapping[str, Source], base: Checkpoint, bound: bool, meta: Mapping[str, Any]
-) -> tuple[list[Fact], list[Fact]] | None:
-    """(facts, refused ones) that a kept state lacks; None when it cannot be gone on from."""
+) -> tuple[list[Fact], list[Fact], list[Reading]] | None:
+    """(facts, refused ones) that a kept state lacks, and where they were read; None when it cannot be gone on from."""
     odd: dict[str, Source] = {}
     readings = []
+    if not found.keys() >= meta["marks"].keys() | meta["sizes"].keys():
+        return None
     for writer, source in found.items():
         if source.is_regular() and writer not in meta["sizes"]:
             readings.append(_reading(source, base, bound, meta["marks"].get(writer)))
@@ -127,7 +128,7 @@ def _since(
         return None
     if any(f.event_id <= meta["until"] for f in facts):
         return None
-    return views.in_order(facts), refused + [f for r in readings for f in r.refused]
+    return views.in_order(facts), refused + [f for r in readings for f in r.refused], readings
 
 
 def _reading(source: Source, base: Checkpoint, bound: bool, mark: Mark | None = None) -> Reading:
@@ -139,20 +140,22 @@ def _go_on(
     k: Kernel,
     state: dict[str, Any],
     found: Mapping[str, Source],
-    regular: Collection[str],
+    readings: list[Reading],
     base: Checkpoint,
     facts: list[Fact],
     refused: list[Fact],
+    before: Mapping[str, Any],
     *,
     renews: bool,
 ) -> dict[str, Any]:
+    """`before`: the rows of events that were refused up to the state."""
     if renews:
         until = facts[-BACK[0]].event_id
         views.fold(state, facts[: -BACK[0] + 1])
-        _keep(k, KEPT[0], state, found, regular, base, until)
+        _keep(k, KEPT[0], state, found, readings, base, until, {**before, **views.refusals(refused)})
         facts = facts[-BACK[0] + 1 :]
     views.fold(state, facts)
-    return views.refuse(state, refused)
+    return views.refuse(state, refused, before)
 
 
 def _whole(
@@ -205,7 +208,8 @@ def _merged(
             views.fold(state, batch)
             batch = []
             while left and last > left[0]:
-                _keep(k, KEPT[len(left) - 1], state, found, {r.writer for r in readings}, base, left.pop(0))
+                refused = views.refusals(f for r in readings for f in r.refused)
+                _keep(k, KEPT[len(left) - 1], state, found, readings, base, left.pop(0), refused)
         batch.append(fact)
     views.fold(state, batch)
     if late and "log" in state:
@@ -256,19 +260,15 @@ def _keep(
     name: str,
     state: Mapping[str, Any],
     found: Mapping[str, Source],
-    regular: Collection[str],
+    readings: list[Reading],
     base: Checkpoint,
     until: str,
+    refused: Mapping[str, Any],
 ) -> None:
-    """Keep a state in the cache; `until` is the last event that it holds."""
-    marks: dict[str, Mark] = {}
-    sizes = {}
-    for writer, source in found.items():
-        if writer in regular:
-            mark = log.mark_at(source, until, base.vector.get(writer, 0))
-            if mark:
-                marks[writer] = mark
-        else:
-            sizes[writer] = source.size()
+    """Keep a state in the cache; `until` is the last event that it holds, `refused` what no fold took."""
+    marks = {r.writer: mark for r in readings if (mark := r.mark_at(until))}
+    regular = {r.writer for r in readings}
+    sizes = {writer: source.size() for writer, source in found.items() if writer not in regular}
     meta = {"base": [base.digest, k.coordination.require_bound], "until": until, "marks": marks, "sizes": sizes}
+    meta["refused"] = dict(refused)
     cache.write(k.repo, name, [("meta", meta), *state.items()])
