@@ -11,7 +11,7 @@ import os
 
 from tbdx.core import chain, event
 from tbdx.core.event import Fact
-from tbdx.errors import BadFile, Disk
+from tbdx.errors import BadFile, Disk, Sync
 from tbdx.kernel import Kernel
 from tbdx.kernel.journal import roots
 from tbdx.store import config as settings
@@ -67,7 +67,10 @@ def sources(k: Kernel) -> dict[str, Source]:
         if tip is not None and tip != journal.taken(k.repo):
             from tbdx.kernel import coord
 
-            coord.rebuild(k)
+            try:
+                coord.rebuild(k)
+            except Sync as e:  # a branch that is something else: what is here can be read all the same
+                k.say("warn", e.message)
     out: dict[str, Source] = {}
     for root in roots(k):
         for writer in journal.writers(root):
