@@ -7,7 +7,7 @@ is a ULID in capitals, and the total order of events is their ids' and then thei
 from __future__ import annotations
 
 from tbdx.core.ids import BASE32, ulid
-from tbdx.core.jsontext import dumps, loads
+from tbdx.core.jsontext import loads, safe_dumps
 from tbdx.errors import BadFile, Invalid
 
 TYPE_CHECKING = False
@@ -228,10 +228,14 @@ def is_folded(fact: Fact, agent: str, bound: bool) -> bool:
 
 
 def render(event: Mapping[str, Any]) -> bytes:
-    """An event as its line, its end included: known keys first and in order, then the others. Raises Invalid."""
+    """An event as its line, its end included: known keys first and in order, then the others; hidden characters are
+    escaped, so that a journal can be shown as it is. Raises Invalid."""
     known = {name: event[name] for name in _ORDER if name in event}
     try:
-        line = dumps(known | {name: value for name, value in event.items() if name not in known}).encode() + b"\n"
+        line = (
+            safe_dumps(known | {name: value for name, value in event.items() if name not in known}, None).encode()
+            + b"\n"
+        )
     except UnicodeEncodeError:
         raise Invalid("a text with half a character (a lone surrogate)")
     if len(line) > LONGEST:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tbdx.core.union import Tree
 
 TRIES = 20
+UNSHOWN = 5  # pushes that were taken and are not shown
 BUDGET_S = 60.0
 
 
@@ -97,7 +98,7 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
         return done
     seen = _seen(k)
     move_aside(k, f"{k.repo.common}/refs/remotes/{remote}/{branch}.lock")
-    started = time.monotonic()
+    started, unshown = time.monotonic(), 0
     for tries in range(1, 10_000):
         try:
             tip = heads.get(branch) if heads is not None else git.heads(remote, branch).get(branch)
@@ -116,6 +117,9 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
                     return done
                 if not accepted and shown == tip:
                     return _kept(done, "refused", f"{remote} refused {branch}: {why}")
+                unshown += accepted and shown == tip
+                if unshown == UNSHOWN:
+                    return _kept(done, "refused", f"{remote} took the push of {branch} and does not show it")
         except GitError as e:
             if e.reason == "moved" and tries == 1:  # somebody moved the branch who knows of no lock: look again
                 continue
@@ -377,7 +381,7 @@ def _take(k: Kernel, new: str | None, head: str | None, local: Tree, merged: Tre
     latest = ""
     for path, blob in changed.items():
         files.make_folder(os.path.dirname(_copy(k, path)))
-        files.write(_copy(k, path), data[blob], scratch=k.repo.scratch, durable=False)
+        files.write(_copy(k, path), data[blob], scratch=k.repo.scratch)
         latest = max(latest, _latest(k, data[blob]))
     for path in (was or {}).keys() - wanted.keys():
         files.remove(_copy(k, path), durable=False)

@@ -11,7 +11,7 @@ import os
 
 from tbdx.core import chain, event
 from tbdx.core.event import Fact
-from tbdx.errors import BadFile, Disk, Locked
+from tbdx.errors import BadFile, Disk, Locked, Sync
 from tbdx.kernel import Kernel
 from tbdx.kernel.journal import roots
 from tbdx.store import config as settings
@@ -67,7 +67,7 @@ def sources(k: Kernel) -> dict[str, Source]:
 
             try:
                 coord.rebuild(k)
-            except (Disk, Locked) as e:
+            except (Disk, Locked, Sync) as e:  # full, held, or something else: what is here can be read all the same
                 k.say("warn", f"events of others are those of before: {e.message}")
     out: dict[str, Source] = {}
     for root in roots(k):

@@ -225,7 +225,19 @@ def verify(k: Kernel) -> tuple[list[Problem], dict[str, int]]:
                 problems += [Problem(kind, name, e.path, e.number, text) for kind, text in said]
     for folder in roots(k):
         problems += _torn(folder)
-    return problems, count
+    return problems + _strays(journal.own(k.repo)), count
+
+
+def _strays(folder: str) -> list[Problem]:
+    """What looks like a journal and has no name of one, as a file synchroniser leaves its copies."""
+    known = {path for w in journal.writers(folder) for _, path in journal.segments(folder, w)}
+    found = (rel for rel, _ in files.walk(folder) if rel.partition("/")[0] not in journal.BESIDE)
+    text = "not the name of a journal: ev import takes in what it holds"
+    return [
+        Problem("stray", "", f"{folder}/{rel}", 0, text)
+        for rel in found
+        if rel.endswith(".jsonl") and f"{folder}/{rel}" not in known
+    ]
 
 
 def _torn(folder: str) -> list[Problem]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SEAL = 64 * 1024  # bytes; a segment of so many takes no more lines
 TAKEN = "coord.taken"  # the cache's note of the commit whose files `branch_copy` has
+BESIDE = ("carried", "torn", "local")  # folders beside the journals, of other things
 WAIT_S = 30.0  # how long a command waits for another one that writes events
 _TAIL = 4096  # bytes that are read at first to find a segment's last line
 

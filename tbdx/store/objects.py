@@ -388,10 +388,8 @@ class Objects:
     def changed_in(self, old: str | None, new: str, folder: str) -> list[tuple[str, str | None, str]]:
         """(path, blob before, blob after) of each change of a file below a folder, in the commits that `new` has and
         `old` has not, parents before children; of a merge, what it has otherwise than all its parents."""
-        out = self.ask(
-            *("log", "--reverse", "--topo-order", "-c", "--raw", "-z", "--no-abbrev", "--no-renames", "--format="),
-            *("--root", new, *([f"^{old}"] if old else []), "--", folder),
-        )
+        how = ("--reverse", "--topo-order", "-c", "--root", "--raw", "-z", "--no-abbrev", "--no-renames", "--format=")
+        out = self.ask("log", *how, new, *([f"^{old}"] if old else []), "--", folder)
         fields = os.fsdecode(out).split("\0")
         rows = []
         heads = iter(fields)

@@ -307,8 +307,9 @@ def test_a_file_of_another_name_is_nobodys_journal(repo: Clone) -> None:
     emit(repo)
     for name in ("notes.jsonl", "a~b.jsonl", "x~0123456789abc.txt", ".x~0123456789abc.jsonl"):
         (folder(repo) / name).write_text("not an event\n")
-    assert len(files(repo)) == 1
-    sound(repo)
+    assert len(files(repo)) == 1 and len(repo.run("ev", "export").out.splitlines()) == 1
+    done = repo.run("ev", "verify")
+    assert done.code == 1 and done.out.count("not the name of a journal") == 3
 
 
 def test_a_line_that_is_longer_than_the_tail_that_is_read_first_is_found_whole(repo: Clone) -> None:
