@@ -7,7 +7,7 @@ is a ULID in capitals, and the total order of events is their ids' and then thei
 from __future__ import annotations
 
 from tbdx.core.ids import BASE32, ulid
-from tbdx.core.jsontext import loads, safe_dumps
+from tbdx.core.jsontext import dumps, loads, safe
 from tbdx.errors import BadFile, Invalid
 
 TYPE_CHECKING = False
@@ -231,13 +231,12 @@ def render(event: Mapping[str, Any]) -> bytes:
     """An event as its line, its end included: known keys first and in order, then the others; hidden characters are
     escaped, so that a journal can be shown as it is. Raises Invalid."""
     known = {name: event[name] for name in _ORDER if name in event}
+    text = dumps(known | {name: value for name, value in event.items() if name not in known})
     try:
-        line = (
-            safe_dumps(known | {name: value for name, value in event.items() if name not in known}, None).encode()
-            + b"\n"
-        )
+        text.encode()
     except UnicodeEncodeError:
         raise Invalid("a text with half a character (a lone surrogate)")
+    line = safe(text).encode() + b"\n"
     if len(line) > LONGEST:
         raise Invalid(
             f"an event of {len(line)} bytes; {LONGEST} are the most", hint="keep large bodies as artifacts or files"

@@ -197,13 +197,12 @@ def _merged(
     flows: list[Iterator[Fact]] = [_flow(r) for r in readings]
     last, batch = "", list[Fact]()
     left = list(cuts)
-    late = []
     for fact in merge(*flows, iter(rest), key=lambda f: (f.event_id, f.writer)):
         if fact.event_id == last:
             continue
         last = fact.event_id
-        if last <= base.until:
-            late.append(last)
+        if last <= base.until and "log" in state:
+            state["log"]["late"].append(last)
         if (left and last > left[0]) or len(batch) == BATCH:
             views.fold(state, batch)
             batch = []
@@ -212,8 +211,6 @@ def _merged(
                 _keep(k, KEPT[len(left) - 1], state, found, readings, base, left.pop(0), refused)
         batch.append(fact)
     views.fold(state, batch)
-    if late and "log" in state:
-        state["log"]["late"] += late
     return state
 
 

@@ -35,7 +35,7 @@ def seen(clone: Clone) -> list[bytes]:
 
 
 def digests(clone: Clone) -> dict[str, str]:
-    return {view: views.materialize(clone.kernel, view)["digest"] for view in VIEWS}
+    return {view: views.materialize(clone.kernel, view).digest for view in VIEWS}
 
 
 def coord_branches(clone: Clone) -> list[str]:
@@ -187,7 +187,7 @@ def test_two_compactions_at_once_lose_nothing(clones: Clones) -> None:
     hook.unlink()
     sync(a, b, a, b)
     assert digests(a) == digests(b) and seen(a) == seen(b)
-    status = views.materialize(a.kernel, "status")["rows"]
+    status = views.materialize(a.kernel, "status").rows
     assert status["types"]["x.y"] == 10
 
 
@@ -208,7 +208,7 @@ def test_compactions_that_meet_over_two_remotes_lose_nothing(clones: Clones, at:
     git(b.path, "remote", "set-url", "origin", str(origin(a)))
     sync(a, b, a, b)
     assert digests(a) == digests(b) and seen(a) == seen(b)
-    assert views.materialize(b.kernel, "status")["rows"]["types"]["x.y"] == 6 + 8
+    assert views.materialize(b.kernel, "status").rows["types"]["x.y"] == 6 + 8
 
 
 def test_a_fork_outlives_a_compaction(clones: Clones, at: At) -> None:
@@ -224,14 +224,14 @@ def test_a_fork_outlives_a_compaction(clones: Clones, at: At) -> None:
     for n in range(3):
         emit(a, "anna", 10 + n), emit(t, "anna", 20 + n)
     sync(a, t, a, b)
-    before = {view: views.materialize(b.kernel, view)["rows"] for view in VIEWS}
+    before = {view: views.materialize(b.kernel, view).rows for view in VIEWS}
     assert before["status"]["types"] == {"x.y": 7}
     emit(b, "bert", 1)
     sync(b)
     assert b.json("ev", "compact")["covered"]
     emit(a, "anna", 30), emit(t, "anna", 40)
     settle(a, t, b)
-    assert views.materialize(b.kernel, "status")["rows"]["types"]["x.y"] == 10
+    assert views.materialize(b.kernel, "status").rows["types"]["x.y"] == 10
 
 
 # everything at once
@@ -265,7 +265,7 @@ def test_clones_with_partitions_heal_to_the_union_of_all_events(clones: Clones, 
     assert len({tuple(digests(clone).items()) for clone in all_}) == 1, seed
     for clone in all_:
         assert seen(clone) == seen(a)
-        assert views.materialize(clone.kernel, "status")["rows"]["types"].get("x.y", 0) == len(said), seed
+        assert views.materialize(clone.kernel, "status").rows["types"].get("x.y", 0) == len(said), seed
 
 
 _: Any = None

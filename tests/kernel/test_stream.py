@@ -43,7 +43,7 @@ class Branch:
 
 
 def digests(clone: Clone) -> dict[str, str]:
-    return {view: views.materialize(clone.kernel, view)["digest"] for view in VIEWS}
+    return {view: views.materialize(clone.kernel, view).digest for view in VIEWS}
 
 
 def tree(chance: random.Random, of: str) -> list[bytes]:
@@ -219,7 +219,7 @@ def test_what_is_exported_and_imported_in_a_fresh_clone_gives_the_same_digests(r
     out = repo.run("ev", "export").out
     assert taken_in(other, out).code == 0
     for view in ("status", "rejects", "agents"):
-        mine, its = (views.materialize(c.kernel, view)["rows"] for c in (repo, other))
+        mine, its = (views.materialize(c.kernel, view).rows for c in (repo, other))
         mine.pop("issues", None), its.pop("issues", None)
         assert mine == its
     assert [e.raw for e in stream.since(other.kernel, None)[0]] == [e.raw for e in stream.since(repo.kernel, None)[0]]

@@ -13,7 +13,6 @@ from happening import ISSUE, crc, event_id, line, made, writer
 from kernel.test_stream import VIEWS, Branch
 from tbdx.core import chain
 from tbdx.core import views as folds
-from tbdx.kernel import log as reading
 from tbdx.kernel import stream, views
 from tbdx.store import cache, files, journal
 
@@ -78,7 +77,6 @@ def whole(clone: Clone) -> dict[str, Any]:
 
 def now(clone: Clone) -> dict[str, Any]:
     state = views.current(clone.kernel, folds.PARTS)
-    state["log"].pop("late", None)
     return state
 
 
@@ -88,7 +86,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(views, "BACK", (3, 12))
     monkeypatch.setattr(views, "RENEW", 8)
     monkeypatch.setattr(views, "BATCH", 5)
-    monkeypatch.setattr(reading, "MANY", 1_000)
+    monkeypatch.setattr(views, "KEEP_FROM", 1_000)
+    monkeypatch.setattr(views, "MANY", 4)
     monkeypatch.setattr(journal, "SEAL", 2_000)
 
 
@@ -154,9 +153,9 @@ def test_the_cache_can_be_deleted_at_any_time(repo: Clone, small: None) -> None:
         repo.run("ev", "emit", "--type", "x.y", "--body", f'{{"n": {n}}}')
         if n % 10 == 0:
             files.discard(f"{repo.kernel.repo.own}/cache")
-    before = {view: views.materialize(repo.kernel, view) for view in VIEWS}
+    before = {view: views.materialize(repo.kernel, view).texts for view in VIEWS}
     files.discard(f"{repo.kernel.repo.own}/cache")
-    assert {view: views.materialize(repo.kernel, view) for view in VIEWS} == before
+    assert {view: views.materialize(repo.kernel, view).texts for view in VIEWS} == before
     assert cache.opened(repo.kernel.repo, views.KEPT[0]) is not None
 
 
@@ -167,15 +166,15 @@ def test_compaction_changes_no_view(repo: Clone) -> None:
     repo.run("ev", "emit", "--type", "work.claimed", "--ref", "work_id=is-nobody", "--as", "bert")
     repo.run("ev", "emit", "--type", "work.claimed", "--ref", "work_id=is-nobody", "--as", "anna")
     repo.run("update", y, "--title", "2", "--as", "anna")
-    before = {view: views.materialize(repo.kernel, view)["rows"] for view in VIEWS}
+    before = {view: views.materialize(repo.kernel, view).rows for view in VIEWS}
     done = repo.json("ev", "compact")
     assert done["covered"] > 0
-    after = {view: views.materialize(repo.kernel, view)["rows"] for view in VIEWS}
+    after = {view: views.materialize(repo.kernel, view).rows for view in VIEWS}
     assert after["work"] == before["work"] and after["rejects"] == before["rejects"]
     assert after["status"]["types"].pop("journal.checkpointed") == 1
     assert after["status"]["types"] == before["status"]["types"]
     files.discard(f"{repo.kernel.repo.own}/cache")
-    assert {view: views.materialize(repo.kernel, view)["rows"] for view in ("work", "rejects")} == {
+    assert {view: views.materialize(repo.kernel, view).rows for view in ("work", "rejects")} == {
         view: before[view] for view in ("work", "rejects")
     }
 
@@ -191,15 +190,16 @@ def test_a_view_can_be_had_as_of_a_time_and_of_a_cursor(repo: Clone) -> None:
     repo.run("close", x, "--reason", "done")
     from tbdx.core.times import iso
 
-    assert views.materialize(repo.kernel, "work")["digest"] != before["digest"]
+    assert views.materialize(repo.kernel, "work").digest != before.digest
     for view in ("rejects", "agents"):
-        assert views.materialize(repo.kernel, view, cursor) == views.materialize(repo.kernel, view, iso(at_ms))
+        seen, then = (views.materialize(repo.kernel, view, at) for at in (cursor, iso(at_ms)))
+        assert seen.texts == then.texts
     for at in (cursor, iso(at_ms)):
-        rows = views.materialize(repo.kernel, "work", at)["rows"]
+        rows = views.materialize(repo.kernel, "work", at).rows
         assert [(r["by"], r["events"]) for r in rows.values()] == [
-            (r["by"], r["events"]) for r in before["rows"].values()
+            (r["by"], r["events"]) for r in before.rows.values()
         ]
-        assert views.materialize(repo.kernel, "status", at)["rows"]["events"] == 1
+        assert views.materialize(repo.kernel, "status", at).rows["events"] == 1
     assert repo.run("materialize", "work", "--at", "yesterday").code == 2
     assert repo.run("materialize", "nothing").code == 2
 
