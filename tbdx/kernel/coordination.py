@@ -33,6 +33,7 @@ def turn(k: Kernel, *, on: bool, dry: bool = False) -> dict[str, Any]:
             coord.tree_of(k, tip, branch)
         with locked(k):
             _set_aside(k)
+            files.discard(f"{k.repo.own}/cache/{journal.TAKEN}")  # what the branch has of them is read from there now
     settings.set_own(k.repo, "coordination", on)
     return answer
 
