@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from zlib import crc32
 
@@ -61,3 +62,15 @@ def entry(raw: bytes, *, own: bool = True, path: str = "f", number: int = 1) -> 
 
 def fact(raw: bytes) -> event.Fact:
     return event.Fact(event.parse(raw))
+
+
+def act(clone: Any, agent: str, *argv: str) -> Any:
+    """A tracker command of an agent, which must succeed: its JSON."""
+    before = os.environ.get("TBD_AGENT")
+    os.environ["TBD_AGENT"] = agent
+    try:
+        return clone.json(*argv)
+    finally:
+        del os.environ["TBD_AGENT"]
+        if before is not None:
+            os.environ["TBD_AGENT"] = before

@@ -20,11 +20,11 @@ _OWN = ("v", "event_id", "ts", "project", "type", "writer", "seq", "prev", "body
 def to_cloud(found: dict[str, Any], raw: bytes) -> dict[str, Any]:
     """The CloudEvent of an event, whose line, without its end, is `raw`."""
     foreign = found.get("cloudevent")
-    if isinstance(foreign, dict):
+    if isinstance(foreign, dict) and _is_cloud(foreign):
         return foreign
     out = {"specversion": "1.0", "id": found["event_id"], "source": f"tbdx:{found['project']}"}
     out |= {"type": found["type"], "time": found["ts"]}
-    about = next(iter(found["refs"].values()), None)
+    about = next((value for value in found["refs"].values() if isinstance(value, str) and value), None)
     out |= {"subject": about} if about else {}
     out |= {"datacontenttype": "application/json"}
     out |= {name: found[name] for name in ("writer", "seq", "prev") if name in found}  # a derived one has none
@@ -41,9 +41,7 @@ def to_cloud(found: dict[str, Any], raw: bytes) -> dict[str, Any]:
 def from_cloud(value: dict[str, Any]) -> bytes | dict[str, Any]:
     """The line of an event that `to_cloud` wrote, without its end; of any other CloudEvent what to emit. Raises
     BadFile."""
-    if not isinstance(value.get("specversion"), str) or not all(
-        isinstance(value.get(name), str) and value[name] for name in ("id", "source", "type")
-    ):
+    if not _is_cloud(value):
         raise BadFile("not a CloudEvent: specversion, id, source and type are wanted")
     if isinstance(value.get("tbdxline"), str):
         return str(value["tbdxline"]).encode()
@@ -58,3 +56,7 @@ def from_cloud(value: dict[str, Any]) -> bytes | dict[str, Any]:
     kind = kind if event.is_type(kind) else f"cloudevent.{kind.replace('.', '_')[:60] or 'event'}"
     made = {"type": kind, "refs": {}, "body": data if isinstance(data, dict) else {}, "cloudevent": value}
     return made | {"idempotency_key": f"cloudevent {value['source']} {value['id']}"}
+
+
+def _is_cloud(value: dict[str, Any]) -> bool:
+    return all(isinstance(value.get(name), str) and value[name] for name in ("specversion", "id", "source", "type"))

@@ -117,6 +117,11 @@ def loads(text: str, *, any_number: bool = False) -> Any:
         value, end = make_scanner(_AnyNumber if any_number else _Rules)(text, 0)  # type: ignore[arg-type]  # what it reads is there
     except StopIteration as e:
         raise ValueError(f"no value at character {e.value + 1}")
+    except SystemError:  # CPython's scanner raises json.decoder's error, and none while nobody has imported that
+        import json.decoder
+
+        _ = json.decoder
+        return loads(text, any_number=any_number)
     if end != len(text):
         raise ValueError(f"more than one value: the first ends at character {end}")
     return value

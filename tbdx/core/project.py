@@ -17,6 +17,7 @@ def normalised(url: str) -> str | None:
         if scheme.lower() not in ("http", "https", "ssh", "git", "git+ssh", "ssh+git"):
             return None
         host, _, path = rest.partition("/")
+        host = host.rpartition("@")[2]  # who, and with what password, comes first
         host = host.partition(":")[0] if "]" not in host else host
     host = host.rpartition("@")[2].lower()
     path = path.strip("/").removesuffix(".git").strip("/")

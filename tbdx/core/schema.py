@@ -37,7 +37,7 @@ def envelope() -> dict[str, Any]:
     properties["v"] = {"const": 1}
     properties["event_id"] |= {"pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$"}
     properties["type"] |= {"pattern": r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", "maxLength": 80}
-    properties["writer"] |= {"pattern": "^[a-z0-9][a-z0-9-]{0,39}~[0-9a-hjkmnp-tv-z]{13}(~[0-9a-f]{8})?$"}
+    properties["writer"] |= {"pattern": "^[a-z0-9][a-z0-9-]{0,39}~[0-9a-hjkmnp-tv-z]{13}$"}
     properties["seq"] |= {"minimum": 1}
     properties["prev"] |= {"pattern": "^[0-9a-f]{8}$"}
     actor = {"agent_id": {"type": "string"}, "session_id": {"type": "string"}}

@@ -1,7 +1,7 @@
 """Compaction: a checkpoint that stands for old events, in one commit on top; history keeps what it replaces.
 
 It covers what no live writer can still come before: up to the least of the last events of the writers that are neither
-retired nor silent for 30 days.
+retired nor silent for 30 days. A writer with a fork stays as it is: seqs alone do not tell its lines apart.
 """
 
 from __future__ import annotations
@@ -59,8 +59,10 @@ def plan(k: Kernel) -> tuple[Checkpoint | None, dict[str, Any]]:
         if base_writer(name) not in retired and k.now_ms() - ms_of(event_id) < SILENT_MS
     ]
     until, held_by = min(live, default=(max(last.values(), default=""), ""))
-    covered = {name: [e for e in entries if e.event_id <= until] for name, entries in journals.items()}
-    covered = {name: _prefix(entries, covered[name]) for name, entries in journals.items() if covered[name]}
+    forked = {base_writer(name) for name in journals if name != base_writer(name)}
+    whole = {name: entries for name, entries in journals.items() if base_writer(name) not in forked}
+    covered = {name: [e for e in entries if e.event_id <= until] for name, entries in whole.items()}
+    covered = {name: _prefix(entries, covered[name]) for name, entries in whole.items() if covered[name]}
     count = sum(map(len, covered.values()))
     answer: dict[str, Any] = {"checkpoint": None, "until": until or None, "covered": count, "writers": len(covered)}
     answer["held_by"] = held_by or None

@@ -32,6 +32,7 @@ def turn(k: Kernel, *, on: bool, dry: bool = False) -> dict[str, Any]:
         coord.tree_of(k, k.git.branch_tip(branch), branch)
         with locked(k):
             _set_aside(k)
+            files.discard(f"{k.repo.own}/cache/{journal.TAKEN}")  # what the branch has of them is read from there now
     settings.set_own(k.repo, "coordination", on)
     return answer
 

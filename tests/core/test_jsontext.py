@@ -27,3 +27,22 @@ def test_what_is_no_json_is_refused() -> None:
     for value in (float("nan"), float("inf"), object(), {1, 2}):
         with pytest.raises((TypeError, ValueError)):
             jsontext.dumps(value)
+
+
+def test_damaged_json_is_told_in_a_process_that_has_no_json_package() -> None:
+    import subprocess
+    import sys
+
+    code = """
+import sys
+from tbdx.core.jsontext import loads
+assert "json.decoder" not in sys.modules
+for text in ("{", '{"a":', '"x', "[1,", '{"a" 1}', "\\x00"):
+    try:
+        loads(text)
+    except ValueError:
+        continue
+    raise SystemExit(text)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

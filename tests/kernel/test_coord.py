@@ -7,11 +7,11 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conftest import Clone, git, some_of
+from happening import act
 from kernel.test_stream import VIEWS
 from tbdx.kernel import stream, views
 from tbdx.store import journal
@@ -67,14 +67,14 @@ def test_two_clones_that_work_offline_in_between_come_to_the_same_views_and_a_th
     c = another(a, at, "c")
     git(c.path, "remote", "remove", "origin")
     sync(b)
-    x = a.create("one", "--as", "anna")
+    x = act(a, "anna", "create", "one")["id"]
     sync(a, b)
-    y = b.create("two", "--as", "bert")
-    b.run("update", x, "--title", "by b", "--as", "bert")
-    a.run("update", x, "--status", "in_progress", "--assignee", "anna", "--as", "anna")
-    a.run("close", x, "--reason", "done", "--as", "anna")
-    sync(a, b)
-    a.run("close", y, "--reason", "no", "--as", "anna")
+    y = act(b, "bert", "create", "two")["id"]
+    act(b, "bert", "update", x, "--title", "by b")
+    act(a, "anna", "update", x, "--status", "in_progress", "--assignee", "anna")
+    act(a, "anna", "close", x, "--reason", "done")
+    sync(a, b, a)
+    act(a, "anna", "close", y, "--reason", "no")
     settle(a, b)
     a.run("bundle", "create", str(a.path.parent / "it.bundle"))
     done = c.run("bundle", "apply", str(a.path.parent / "it.bundle"))
@@ -115,13 +115,13 @@ def test_in_a_repository_of_a_tbd_events_stay_until_sharing_is_turned_on(clones:
     a, b = clones
     for clone in clones:
         (clone.path / ".tbd/tbdx.yml").unlink()
-    before = git(origin(a), "for-each-ref")
+    before = git(origin(a), "rev-parse", "tbd-sync").strip()
     old = a.create("one")
     assert a.json("coord", "status")["on"] is False and a.json("coord", "off")["changed"] is False
     sync(a)
     assert coord_branches(a) == [] and seen(a) != []
-    changed = git(a.path, "diff", "--name-only", before.split()[0], "tbd-sync") if "tbd-sync" in before else ""
-    assert all("/issues/" in p or "/mappings/" in p for p in changed.splitlines() if "main" not in p), changed
+    changed = git(origin(a), "diff", "--name-only", before, "tbd-sync").splitlines()
+    assert changed and all(p.startswith((".tbd/data-sync/issues/", ".tbd/data-sync/mappings/")) for p in changed)
     writers = set(journal.writers(journal.own(a.kernel.repo)))
     assert a.json("coord", "on") == {"on": True, "branch": "tbd-coord", "changed": True}
     assert a.json("coord", "on")["changed"] is False
@@ -214,7 +214,8 @@ def test_compactions_that_meet_over_two_remotes_lose_nothing(clones: Clones, at:
 def test_a_fork_outlives_a_compaction(clones: Clones, at: At) -> None:
     a, b = clones
     emit(a, "anna", 0)
-    sync(a, b)
+    emit(b, "bert", 1)
+    settle(a, b)
     twin = a.path.parent / "twin"
     shutil.copytree(a.path, twin, symlinks=True)
     for pattern in (".git/worktrees/*/gitdir", ".git/tbd/*/.git"):
@@ -225,9 +226,7 @@ def test_a_fork_outlives_a_compaction(clones: Clones, at: At) -> None:
         emit(a, "anna", 10 + n), emit(t, "anna", 20 + n)
     sync(a, t, a, b)
     before = {view: views.materialize(b.kernel, view).rows for view in VIEWS}
-    assert before["status"]["types"] == {"x.y": 7}
-    emit(b, "bert", 1)
-    sync(b)
+    assert before["status"]["types"] == {"x.y": 8}
     assert b.json("ev", "compact")["covered"]
     emit(a, "anna", 30), emit(t, "anna", 40)
     settle(a, t, b)
@@ -266,6 +265,3 @@ def test_clones_with_partitions_heal_to_the_union_of_all_events(clones: Clones, 
     for clone in all_:
         assert seen(clone) == seen(a)
         assert views.materialize(clone.kernel, "status").rows["types"].get("x.y", 0) == len(said), seed
-
-
-_: Any = None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conftest import Clone, some_of
-from happening import ISSUE, crc, event_id, line, made, writer
+from happening import ISSUE, act, crc, event_id, line, made, writer
 from kernel.test_stream import VIEWS, Branch
 from tbdx.core import chain
 from tbdx.core import views as folds
@@ -161,13 +161,13 @@ def test_the_cache_can_be_deleted_at_any_time(repo: Clone, small: None) -> None:
 
 def test_compaction_changes_no_view(repo: Clone) -> None:
     x, y = repo.create("one"), repo.create("two")
-    repo.run("update", x, "--assignee", "me", "--as", "anna")
-    repo.run("close", x, "--as", "bert")
+    act(repo, "anna", "update", x, "--assignee", "me")
+    act(repo, "bert", "close", x)
     repo.run("ev", "emit", "--type", "work.claimed", "--ref", "work_id=is-nobody", "--as", "bert")
     repo.run("ev", "emit", "--type", "work.claimed", "--ref", "work_id=is-nobody", "--as", "anna")
-    repo.run("update", y, "--title", "2", "--as", "anna")
+    act(repo, "anna", "update", y, "--title", "2")
     before = {view: views.materialize(repo.kernel, view).rows for view in VIEWS}
-    done = repo.json("ev", "compact")
+    done = act(repo, "anna", "ev", "compact")
     assert done["covered"] > 0
     after = {view: views.materialize(repo.kernel, view).rows for view in VIEWS}
     assert after["work"] == before["work"] and after["rejects"] == before["rejects"]
