@@ -48,7 +48,7 @@ def test_a_kill_at_some_points(clones: Clones, scenario: Scenario) -> None:
 def test_a_stop_at_each_point_of_an_append(clones: Clones, scenario: str) -> None:
     """By a kill, or by an error of the disk."""
     world = World(clones, next(s for s in SCENARIOS if s.name == scenario))
-    points = [name for name in world.points if name.startswith(("journal.", "coord.", "folder.", "cache."))]
+    points = [name for name in world.points if name.startswith(("journal.", "coord."))]
     assert {"journal.append", "journal.torn", "journal.flush"} < set(points)
     for i, name in enumerate(points):
         stopped(world, name, 1, "kill")

@@ -283,7 +283,7 @@ def test_sixteen_processes_of_one_agent_write_one_journal_line_by_line(repo: Clo
 
 def test_the_lock_is_waited_for_and_what_takes_too_long_is_told(repo: Clone) -> None:
     emit(repo)
-    hold = "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, 2); print(flush=True); time.sleep(60)"
+    hold = "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, 2); print(flush=True); time.sleep(8)"
     line = [sys.executable, "-c", hold, str(repo.path / ".git/tbdx/coord.lock")]
     with subprocess.Popen(line, stdout=subprocess.PIPE) as holder:
         assert holder.stdout
