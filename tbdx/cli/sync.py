@@ -35,14 +35,15 @@ def sync(c: Call) -> int:
             c.out.data(e.as_json())
         elif e.saved is not None:
             c.out.notice(f"{e.saved} issues saved to .tbd/workspaces/outbox: commit it to your branch to pass them on")
+        if not c.json:
+            _tell_events(c, e.more)
         raise
     except coord.EventsKept as e:  # the issues are out all the same
         if c.json:
             c.out.data(e.report.as_json() | e.more)
         else:
             _tell(c, e.report)
-            if e.done.saved:
-                c.out.notice(f"{e.done.saved} events saved to .coord/outbox: commit it to your branch to pass them on")
+            _tell_events(c, e.more)
         raise
     one_way = c["push"] or c["pull"]
     if c.json:
@@ -52,10 +53,7 @@ def sync(c: Call) -> int:
         _tell(c, report)
         if "importedFromOutbox" in more:
             c.out.notice(f"{more['importedFromOutbox']} issues taken in from the outbox and published")
-        events = more.get("coordination", {})
-        if events.get("sent") or events.get("received"):
-            where = "" if events["state"] == "synced" else f" ({events['state']} only)"
-            c.out.notice(f"events: {events['sent']} sent, {events['received']} received{where}")
+        _tell_events(c, more)
     return 1 if report.withheld else 0
 
 
@@ -92,6 +90,17 @@ def _tell(c: Call, report: Any, nothing: str = "Already in sync", done: str = "S
         shown = c.kernel.display(issue)
         c.out.notice(f"{shown}: two values of {field} met; the other one is kept: tbdx attic list {shown}")
     _tell_withheld(c, report.withheld)
+
+
+def _tell_events(c: Call, more: dict[str, Any]) -> None:
+    """What became of the events."""
+    events = more.get("coordination", {})
+    if events.get("savedToOutbox"):
+        n = events["savedToOutbox"]
+        c.out.notice(f"{n} events saved to .coord/outbox: commit it to your branch to pass them on")
+    elif not events.get("error") and (events.get("sent") or events.get("received")):
+        where = "" if events["state"] == "synced" else f" ({events['state']} only)"
+        c.out.notice(f"events: {events['sent']} sent, {events['received']} received{where}")
 
 
 def _tell_withheld(c: Call, withheld: dict[str, str]) -> None:

@@ -22,8 +22,8 @@ OUTBOX = ".coord/outbox/"
 
 
 def place(path: str) -> tuple[str, str, int] | None:
-    """('journal', writer, first seq), ('carried', writer, last seq) or ('checkpoint', digest, 0) of a path that a
-    coordination branch may have; None for any other."""
+    """('journal', writer, first seq), ('carried', writer or fork, last seq) or ('checkpoint', digest, 0) of a path that
+    a coordination branch may have; None for any other."""
     parts = path.split("/")
     if parts[0] != ".coord" or not path.endswith(".json" if parts[1:2] == ["checkpoint"] else ".jsonl"):
         return None
@@ -33,13 +33,14 @@ def place(path: str) -> tuple[str, str, int] | None:
     stem = parts[-1].removesuffix(".jsonl")
     if parts[1] == "journal" and len(parts) == 3 and _is_plain(stem):
         return "journal", stem, 1
+    numbers = stem.split("-")
+    if parts[1] == "carried" and len(parts) == 4 and is_writer(parts[2]):
+        right = len(numbers) == 3 and all(map(_is_number, numbers[:2])) and _is_digest(numbers[2])
+        return ("carried", parts[2], int(numbers[1])) if right else None
     if len(parts) != 4 or not _is_plain(parts[2]):
         return None
     if parts[1] == "journal" and _is_number(stem) and stem != "1":
         return "journal", parts[2], int(stem)
-    numbers = stem.split("-")
-    if parts[1] == "carried" and len(numbers) == 3 and all(map(_is_number, numbers[:2])):
-        return ("carried", parts[2], int(numbers[1])) if _is_digest(numbers[2]) else None
     return None
 
 
@@ -98,9 +99,10 @@ def after_common(mine: bytes, other: bytes) -> bytes:
 
 
 def uncovered(tree: Mapping[str, str], vector: Mapping[str, int], last_seq: Callable[[str], int]) -> Tree:
-    """A tree without the segments and carried files that a checkpoint of that vector stands for.
+    """A tree without the segments that a checkpoint of that vector stands for.
 
-    `last_seq` gives the last seq in a blob, 0 where that cannot be told: such a file stays.
+    `last_seq` gives the last seq in a blob, 0 where that cannot be told: such a file stays. Carried files stay: only a
+    compaction, which has read them, knows whether their lines are those that it covers.
     """
     firsts: dict[str, list[int]] = {}
     for path in tree:
@@ -111,8 +113,6 @@ def uncovered(tree: Mapping[str, str], vector: Mapping[str, int], last_seq: Call
     for path, blob in tree.items():
         at = place(path)
         covered = vector.get(at[1], 0) if at else 0
-        if at and covered and at[0] == "carried" and at[2] <= covered:
-            continue
         if at and covered and at[0] == "journal" and at[2] <= covered:
             following = [n for n in firsts[at[1]] if n > at[2]]
             last = min(following) - 1 if following else last_seq(blob)

@@ -221,38 +221,43 @@ def _told_of_itself(agent: State, type_: str, body: Any) -> None:
         agent["sessions"] = max(0, agent["sessions"] - 1)
 
 
-# keys: {"agent type key": [event id, writer, seq, what it said, work id, later ones' work ids]}, of each the first
+# keys: {"agent type key": [event id, writer, seq, what it said, work id, later]}, the first of each in total order;
+# later: {event id: [type, agent, work id]} of those that came after it, and have no effect
 
 
 def key_name(agent: str, type_: str, key: str) -> str:
     return f"{agent} {type_} {key}"
 
 
-def _fold_keys(state: State, facts: Iterable[Fact]) -> None:
+def _fold_keys(state: State, facts: list[Fact]) -> list[Fact]:
+    """The facts without those that repeat a key."""
+    repeats = set()
     for e in facts:
         key = e.idempotency_key
         if isinstance(key, str) and key:
             name = key_name(e.actor.agent_id, e.type, key)
             first = state.get(name)
             if first is None or ms_of(e.event_id) - ms_of(first[0]) > KEY_MS:
-                state[name] = [e.event_id, e.writer, e.seq, e.said, e.refs.work_id, []]
-            elif e.refs.work_id != first[4] and e.refs.work_id not in first[5]:
-                first[5].append(e.refs.work_id)
+                state[name] = [e.event_id, e.writer, e.seq, e.said, e.refs.work_id, {}]
+            else:
+                first[5][e.event_id] = [e.type, e.actor.agent_id, e.refs.work_id]
+                repeats.add(e.event_id)
+    return [e for e in facts if e.event_id not in repeats] if repeats else facts
 
 
-# part -> (a new one, how it takes facts)
-PARTS: dict[str, tuple[Callable[[], State], Callable[[State, Iterable[Fact]], None]]] = {
+# part -> (a new one, how it takes facts); `keys` comes first, and says which facts count for the others
+PARTS: dict[str, tuple[Callable[[], State], Callable[[State, list[Fact]], Any]]] = {
+    "keys": (dict, _fold_keys),
     "work": (_new_work, _fold_work),
     "log": (_new_log, _fold_log),
     "agents": (dict, _fold_agents),
-    "keys": (dict, _fold_keys),
 }
 # view -> the parts that it is made of
 VIEWS: dict[str, tuple[str, ...]] = {
-    "work": ("work",),
-    "status": ("log",),
-    "rejects": ("work",),
-    "agents": ("agents",),
+    "work": ("keys", "work"),
+    "status": ("keys", "log"),
+    "rejects": ("keys", "work"),
+    "agents": ("keys", "agents"),
 }
 
 
@@ -263,8 +268,10 @@ def new(parts: Iterable[str] = PARTS) -> State:
 
 def fold(state: State, facts: list[Fact]) -> State:
     """The state after more facts, which come in total order, each once. `state` itself goes on."""
+    facts = _fold_keys(state["keys"], facts) if "keys" in state else facts
     for part, value in state.items():
-        PARTS[part][1](value, facts)
+        if part != "keys":
+            PARTS[part][1](value, facts)
     return state
 
 
@@ -346,8 +353,11 @@ def _status_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[s
 
 
 def _reject_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    rows = dict(state["work"]["rejects"])
+    for first, *_, later in state["keys"].values():
+        rows |= {event: [*row, f"repeats {first}, under the same key"] for event, row in later.items()}
     names = ("type", "agent", "work_id", "reason")
-    return {event: dict(zip(names, row, strict=True)) for event, row in sorted(state["work"]["rejects"].items())}
+    return {event: dict(zip(names, row, strict=True)) for event, row in sorted(rows.items())}
 
 
 def _agent_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

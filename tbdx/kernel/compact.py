@@ -34,6 +34,8 @@ def compact(k: Kernel, *, dry: bool = False) -> dict[str, Any]:
         if done.error:
             raise coord.EventsKept(done)
     with journal.locked(k):
+        if not dry:
+            coord.take_in(k, [], coord.Exchanged("local"))  # what was written since, before it is covered
         made, answer = plan(k)
         if made is None or dry:
             return answer
@@ -90,4 +92,5 @@ def _prefix(entries: list[chain.Entry], chosen: list[chain.Entry]) -> list[chain
 
 def _store(k: Kernel, made: Checkpoint) -> None:
     """Commit the checkpoint in the place of what it covers; the next exchange publishes it."""
-    coord.take_in(k, [], coord.Exchanged("local"), adopted={f"{union.CHECKPOINT}{made.digest}.json": made.render()})
+    path = f"{union.CHECKPOINT}{made.digest}.json"
+    coord.take_in(k, [], coord.Exchanged("local"), adopted={path: made.render()})

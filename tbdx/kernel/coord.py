@@ -307,14 +307,52 @@ def _ours(k: Kernel, merged: Tree, local: Tree, base: Checkpoint) -> tuple[dict[
                 mine |= _carried(path, union.after_common(data, other))
         if last_there.get(writer, 0) > segments[-1][0]:
             apart.add(writer)
+        lost = _overtaken(k, writer, local, base)
+        if lost:
+            apart.add(writer)
+            mine = lost
         if writer in apart and not journal.is_retired(k.repo, writer):
             k.say("warn", f"another copy of this clone wrote as {writer}: a new journal is begun here")
             journal.retire(k.repo, writer)
         end = journal.end(folder, writer)
-        if end and end.seq <= base.vector.get(writer, 0):
-            continue
-        out |= mine
+        if lost or not end or end.seq > base.vector.get(writer, 0):
+            out |= mine
     return out, apart
+
+
+def _overtaken(k: Kernel, writer: str, local: Tree, base: Checkpoint) -> dict[str, bytes]:
+    """Lines of ours that were never published and whose seqs a checkpoint covers by now: another copy of this clone had
+    the same. They are carried under the name of the fork that they are, which no checkpoint knows of."""
+    from tbdx.core.chain import digest, parse
+    from tbdx.kernel.stream import carried_name, pieces
+
+    covered = base.vector.get(writer, 0)
+    known = max((point.vector.get(writer, 0) for point in _points(k, local).values()), default=0)
+    if covered <= known:
+        return {}
+    there = [blob for path, blob in local.items() if (at := place(path)) and at[:2] == ("journal", writer)]
+    published = max([known, *(_last_seq(k, blob) for blob in there)])
+    entries = []
+    for _, path in journal.segments(journal.own(k.repo), writer):
+        entries += [e for e in parse(journal.read(path), writer, path, True)[0] if e.seq > published]
+    if not entries or entries[0].seq > covered:
+        return {}
+    fork = f"{writer}~{digest(entries[0].raw)[:8]}"
+    runs = pieces([(e.seq, e.raw) for e in entries])
+    return {f"{union.CARRIED}{fork}/{carried_name(*run)}": run[2] for run in runs}
+
+
+def _points(k: Kernel, tree: Tree) -> dict[str, Checkpoint]:
+    """The checkpoints in a tree, by their paths; damaged ones are told."""
+    names = [path for path in tree if path.startswith(union.CHECKPOINT)]
+    data = k.git.blobs(tree[path] for path in names)
+    found = {}
+    for path in names:
+        try:
+            found[path] = checkpoint.parse(data[tree[path]], os.path.basename(path))
+        except BadFile as e:
+            k.say("warn", f"{path}: {e.message}; it is stepped over")
+    return found
 
 
 def _compacted(k: Kernel, merged: Tree, commits: list[str | None]) -> tuple[Tree, Checkpoint]:
@@ -322,16 +360,9 @@ def _compacted(k: Kernel, merged: Tree, commits: list[str | None]) -> tuple[Tree
 
     Where two stand for different things, what only the other one covers is brought back from history.
     """
-    names = [path for path in merged if path.startswith(union.CHECKPOINT)]
-    if not names:
+    found = _points(k, merged)
+    if not found:
         return merged, checkpoint.NONE
-    found = {}
-    data = k.git.blobs(merged[path] for path in names)
-    for path in names:
-        try:
-            found[path] = checkpoint.parse(data[merged[path]], os.path.basename(path))
-        except BadFile as e:
-            k.say("warn", f"{path}: {e.message}; it is stepped over")
     base = checkpoint.newest(found.values())
     for path, other in found.items():
         if other is base:
@@ -341,15 +372,16 @@ def _compacted(k: Kernel, merged: Tree, commits: list[str | None]) -> tuple[Tree
         merged.pop(path, None)
     for path in [p for p in merged if p.startswith(union.CHECKPOINT) and p not in found]:
         merged.pop(path)  # came back with the others
+    return union.uncovered(merged, base.vector, lambda blob: _last_seq(k, blob)), base
 
-    def last_seq(blob: str) -> int:
-        text = k.git.blobs([blob])[blob].rstrip(b"\n").rpartition(b"\n")[2]
-        try:
-            return int(event.parse(text)["seq"])
-        except BadFile:
-            return 0
 
-    return union.uncovered(merged, base.vector, last_seq), base
+def _last_seq(k: Kernel, blob: str) -> int:
+    """The seq of the last line of a journal's file, 0 where that cannot be told."""
+    text = k.git.blobs([blob])[blob].rstrip(b"\n").rpartition(b"\n")[2]
+    try:
+        return int(event.parse(text)["seq"])
+    except BadFile:
+        return 0
 
 
 def _before(k: Kernel, path: str, commits: list[str | None]) -> Tree:

@@ -74,7 +74,8 @@ def sources(k: Kernel) -> dict[str, Source]:
         for writer in journal.writers(root):
             out.setdefault(writer, Source(writer)).roots.append(root)
     for folder in (journal.own(k.repo), journal.branch_copy(k.repo)):
-        for writer, path in journal.carried(folder):
+        for name, path in journal.carried(folder):
+            writer = event.base_writer(name)
             out.setdefault(writer, Source(writer)).carried.append(path)
     return out
 
@@ -95,9 +96,27 @@ def chains(k: Kernel, source: Source, covered: Mapping[str, int], after: int = 0
         entries += found
         problems += damaged
     least = max(covered.get(source.writer, 0), after - 1)
-    made = chain.assemble(source.writer, [e for e in entries if e.seq > least], {source.writer: least})
+    forks = _named_forks(entries)
+    apart = {e.raw for some in forks.values() for e in some}
+    rest = [e for e in entries if e.seq > least and e.raw not in apart]
+    made = chain.assemble(source.writer, rest, {source.writer: least})
+    for name, some in forks.items():
+        made.of[name] = some
+        made.parents[name] = (source.writer, some[0].seq - 1)
+        made.told("fork", some[0], f"its seq had been compacted; it is read as {name}")
     made.problems = problems + made.problems
     return made
+
+
+def _named_forks(entries: list[Entry]) -> dict[str, list[Entry]]:
+    """name -> lines that are carried under a fork's name: they came after a compaction, which knows seqs alone."""
+    out: dict[str, dict[bytes, Entry]] = {}
+    for e in entries:
+        name = os.path.basename(os.path.dirname(e.path))
+        if not e.own and name.count("~") == 2:
+            e.name = name
+            out.setdefault(name, {}).setdefault(e.raw, e)
+    return {name: sorted(some.values(), key=lambda e: e.seq) for name, some in out.items()}
 
 
 # the other: from a mark on

@@ -137,7 +137,7 @@ def close_repeats(k: Kernel) -> list[tuple[str, str]]:
 
     out = []
     for row in current(k, ("keys",))["keys"].values():
-        for later in row[5]:
+        for _, _, later in row[5].values():
             first = row[4]
             if first and later and _is_good(k, first) and _is_good(k, later) and k.read(later)[0]["status"] != "closed":
                 pair = k.display(later), k.display(first)

@@ -18,7 +18,7 @@ import os
 import time
 from zlib import crc32
 
-from tbdx.core.event import LONGEST, base_writer, is_writer, parse_object
+from tbdx.core.event import LONGEST, is_writer, parse_object
 from tbdx.errors import BadFile, Disk, Locked
 from tbdx.store import failpoint, files
 from tbdx.store.failpoint import reach
@@ -333,7 +333,7 @@ def read(path: str, start: int = 0) -> bytes:
 
 
 def carried(folder: str) -> list[tuple[str, str]]:
-    """(writer, path) of the carried files below a folder, in order; what is not named as one is stepped over."""
+    """(writer or fork, path) of the carried files below a folder, in order; what has no such name is stepped over."""
     out = []
     for rel, odd in files.walk(f"{folder}/carried"):
         writer, _, name = rel.partition("/")
@@ -343,11 +343,10 @@ def carried(folder: str) -> list[tuple[str, str]]:
 
 
 def is_carried(writer: str, name: str) -> bool:
-    """Whether `<writer>/<first>-<last>-<digest8>.jsonl` names a carried file."""
+    """Whether `<writer>/<first>-<last>-<digest8>.jsonl` names a carried file; a fork's lines may lie under its name."""
     parts = name.removesuffix(".jsonl").split("-")
     return (
         is_writer(writer)
-        and base_writer(writer) == writer
         and name.endswith(".jsonl")
         and len(parts) == 3
         and parts[0].isdecimal()

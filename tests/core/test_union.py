@@ -102,12 +102,8 @@ def test_a_checkpoint_takes_the_place_of_whole_segments_that_it_covers_and_of_no
 
     assert left() == set()
     assert left(a=7, b=3) == set()
-    assert left(a=8) == {"journal/a.jsonl", "carried/a/3-8-01234567.jsonl"}
-    assert left(a=14) == {"journal/a.jsonl", "carried/a/3-8-01234567.jsonl", "carried/a/9-12-01234567.jsonl"}
-    assert left(a=15, b=4) == {p.replace("~1000000000000", "") for p in left(a=14)} | {
-        "journal/a/9.jsonl",
-        "journal/b.jsonl",
-    }
+    assert left(a=8) == left(a=14) == {"journal/a.jsonl"}  # what was carried may be of a fork that no seq tells apart
+    assert left(a=15, b=4) == {"journal/a.jsonl", "journal/a/9.jsonl", "journal/b.jsonl"}
 
 
 def test_a_file_whose_last_line_cannot_be_read_stays() -> None:
