@@ -56,6 +56,7 @@ class Kernel:
         self._last_ulid = 0
         self._lock: Lock | None = None
         self.coord_lock: Any = None  # the coordination lock, while it is held
+        self.coord_trees: dict[str, dict[str, str]] = {}  # of commits of the coordination branch
         self.wrote = False  # whether this command has changed the tracker's files
         if "TBDX_FAILPOINT" in env:
             failpoint.arm(env["TBDX_FAILPOINT"])

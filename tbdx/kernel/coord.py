@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from zlib import crc32
 
 from tbdx.core import checkpoint, event, union
 from tbdx.core.union import place
@@ -16,7 +17,8 @@ from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
 from tbdx.kernel.journal import clock, keep_clock, locked
 from tbdx.kernel.worktree import move_aside
-from tbdx.store import files, journal
+from tbdx.store import cache, files, journal
+from tbdx.store import config as settings
 from tbdx.store.objects import PLAIN
 
 TYPE_CHECKING = False
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from tbdx.core.checkpoint import Checkpoint
     from tbdx.core.union import Tree
 
+SETTLED = "coord.settled"  # the cache's note of a commit, and of the journals that it has whole
 TRIES = 20
 UNSHOWN = 5  # pushes that were taken and are not shown
 BUDGET_S = 60.0
@@ -87,10 +90,12 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
     if not settled.on:
         return Exchanged("off")
     git, remote, branch = k.git, k.config.remote, settled.branch
+    done = Exchanged("synced")
+    if heads is not None and _is_settled(k, heads.get(branch)):
+        return done
     taken = git.checked_out_at(branch)
     if taken:
         raise Sync(f"{branch}, the coordination branch, is checked out at {taken}", hint="switch to another one there")
-    done = Exchanged("synced")
     if not git.has_remote(remote):
         with locked(k):
             take_in(k, [], done)
@@ -109,11 +114,13 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
                 head = take_in(k, [c for c in dict.fromkeys((seen, tip)) if c] if pull else [], done, seen)
             seen = tip
             if not push or head == tip or head is None:
+                _settle(k, head, tip)
                 return done
             accepted, why = git.push(remote, branch, head)
             if accepted or why != "behind":
                 shown = git.heads(remote, branch).get(branch)
                 if shown == head or (shown and git.commit_of(shown) and git.is_ancestor(head, shown)):
+                    _settle(k, head, shown)
                     return done
                 if not accepted and shown == tip:
                     return _kept(done, "refused", f"{remote} refused {branch}: {why}")
@@ -132,6 +139,28 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
             break
         time.sleep(min(2.0, 0.05 * 2 ** min(tries, 5)) * (0.5 + k.entropy(1)[0] / 255))
     return _kept(done, "contended", f"others kept publishing first, {tries} times")
+
+
+def _is_settled(k: Kernel, tip: str | None) -> bool:
+    """Whether nothing has happened, here or there, since a sync ended with all at one commit."""
+    try:
+        noted = files.read(f"{k.repo.own}/cache/{SETTLED}", 200).decode("ascii", "replace")
+    except (FileNotFoundError, BadFile):
+        return False
+    here = settings.ref(k.repo, f"refs/heads/{k.coordination.branch}")
+    return tip is not None and tip == here == journal.taken(k.repo) and noted == f"{tip} {_size(k)}"
+
+
+def _settle(k: Kernel, head: str | None, tip: str | None) -> None:
+    """Note that all is at one commit."""
+    if head is not None and head == tip:
+        journal.keep(k.repo, SETTLED, f"{head} {_size(k)}".encode())
+
+
+def _size(k: Kernel) -> str:
+    """What there is of our own journals, and of what was brought here, as a word."""
+    seen, _ = cache.scan_below(journal.own(k.repo))
+    return f"{crc32(repr(sorted(cache.by_name(seen.names, seen.stats).items())).encode()):08x}"
 
 
 def _seen(k: Kernel) -> str | None:
@@ -156,6 +185,8 @@ def tree_of(k: Kernel, commit: str | None, what: str) -> Tree:
     """path -> blob of a commit. Raises Sync when it has anything but what a coordination branch has."""
     if commit is None:
         return {}
+    if commit in k.coord_trees:
+        return k.coord_trees[commit]
     out: Tree = {}
     for path, (mode, blob) in k.git.tree(commit).items():
         if not path.startswith(union.TOP) or path.startswith(union.OUTBOX):
@@ -165,6 +196,7 @@ def tree_of(k: Kernel, commit: str | None, what: str) -> Tree:
             )
         if mode == PLAIN:
             out[path] = blob
+    k.coord_trees[commit] = out
     return out
 
 
