@@ -111,7 +111,7 @@ def during(loss: Loss) -> tuple[list[int], list[str]]:
     return moments, bad
 
 
-@pytest.mark.parametrize("scenario", [LOCAL[0], SYNCS[2]], ids=lambda s: s.name)
+@pytest.mark.parametrize("scenario", [LOCAL[0]], ids=lambda s: s.name)
 def test_a_power_loss_takes_nothing_acknowledged_and_is_healed(
     clones: Clones, scenario: Scenario, tmp_path: Path
 ) -> None:

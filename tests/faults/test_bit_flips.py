@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Clone
+from conftest import Clone, some_of
 from kernel.test_mend import blob_of, break_object
 from kernel.test_sync import Clones, attic, data_files, fields, origin, settle, sync
 from tbdx.core import merge
@@ -65,7 +65,7 @@ def test_a_bit_flipped_in_a_pack_is_mended_from_a_bundle_where_no_remote_is_in_r
     settle(a, b)
 
 
-@pytest.mark.parametrize("where", ["loose", "in a pack"])
+@pytest.mark.parametrize("where", some_of(["loose", "in a pack"], 2))
 @pytest.mark.parametrize("kind", ["tree", "commit"])
 def test_a_bit_flipped_in_a_tree_or_commit_is_named_and_mended(clones: Clones, kind: str, where: str) -> None:
     a, b = clones

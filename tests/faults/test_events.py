@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conftest import START_MS, Clone, git
+from conftest import START_MS, Clone, git, some_of
 from kernel.test_sync import Clones, another, origin, settle, sync
 from killing import Killed, stopping
 from tbdx.store.git import Git
@@ -196,7 +196,7 @@ CHANGES: dict[str, Callable[[bytes], bytes | None]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("change", some_of(CHANGES, 2))
 def test_what_the_remote_edited_cut_or_rewrote_is_kept_and_told(clones: Clones, change: str) -> None:  # F16, S11
     a, b = clones
     for name in ("one", "two", "three"):

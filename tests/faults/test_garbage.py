@@ -88,7 +88,7 @@ PLACES = [("issues", what) for what in ODD] + [
 ]
 
 
-@pytest.mark.parametrize("place, what", PLACES)
+@pytest.mark.parametrize("place, what", PLACES[:1] + [pytest.param(*p, marks=pytest.mark.long) for p in PLACES[1:]])
 def test_what_stands_in_the_place_of_a_folder_of_ours_wipes_nothing_out(clones: Clones, place: str, what: str) -> None:
     a, b = clones
     made = issues(clones)

@@ -74,7 +74,7 @@ def diverged(clones: Clones) -> Clone:
     return clones[0]
 
 
-@pytest.mark.parametrize("name", some_of(CASES, 2))
+@pytest.mark.parametrize("name", some_of(CASES, 4))
 def test_json_alone_on_stdout_and_lines_of_json_on_stderr(diverged: Clone, name: str) -> None:
     make, argv, code = CASES[name]
     make(diverged)
@@ -92,7 +92,7 @@ def test_json_alone_on_stdout_and_lines_of_json_on_stderr(diverged: Clone, name:
 
 
 @pytest.mark.parametrize("json_form", [[], ["--json"]], ids=["text", "json"])
-@pytest.mark.parametrize("name", some_of([*CASES][::2], 3))
+@pytest.mark.parametrize("name", some_of([*CASES][::2], 5))
 def test_a_reader_that_has_gone_changes_no_exit_code(diverged: Clone, name: str, json_form: list[str]) -> None:
     make, argv, code = CASES[name]
     make(diverged)

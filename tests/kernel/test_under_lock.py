@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from conftest import Clone, git
+from conftest import Clone, git, some_of
 from kernel.test_outbox import carry, only_own_branch, refuse_pushes
 from kernel.test_sync import Clones, origin, settle, sync
 from tbdx.errors import TbdxError
@@ -222,7 +222,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", some_of(CASES, 3), ids=lambda case: case.name)
 def test_what_changes_is_changed_under_the_lock(clones: Clones, watch: Callable[[Clone], Watch], case: Case) -> None:
     a, b = clones
     x = a.create("x")

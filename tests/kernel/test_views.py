@@ -196,9 +196,7 @@ def test_a_view_can_be_had_as_of_a_time_and_of_a_cursor(repo: Clone) -> None:
         assert seen.texts == then.texts
     for at in (cursor, iso(at_ms)):
         rows = views.materialize(repo.kernel, "work", at).rows
-        assert [(r["by"], r["events"]) for r in rows.values()] == [
-            (r["by"], r["events"]) for r in before.rows.values()
-        ]
+        assert [(r["by"], r["events"]) for r in rows.values()] == [(r["by"], r["events"]) for r in before.rows.values()]
         assert views.materialize(repo.kernel, "status", at).rows["events"] == 1
     assert repo.run("materialize", "work", "--at", "yesterday").code == 2
     assert repo.run("materialize", "nothing").code == 2

@@ -45,7 +45,7 @@ class Copy:
 
     def run(self, *tests: str, limit_s: float = LIMIT_S) -> subprocess.CompletedProcess[str]:
         """Run tests of the copy on the tbdx of the copy."""
-        options = ("-p", "no:cacheprovider", "-x", "--tb=line", "-o", "addopts=--strict-markers")
+        options = ("-p", "no:cacheprovider", "-x", "--long", "--tb=line", "-o", "addopts=--strict-markers")
         line = [sys.executable, "-c", LAUNCH, str(self.root), *options, *tests]
         env = os.environ | {"PYTHONPATH": str(self.root), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         return subprocess.run(line, cwd=self.root, env=env, capture_output=True, text=True, timeout=limit_s)
