@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ MEMORY = "/dev/shm"
 if os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 << 30:
     # every write here is flushed, and a busy disk would make thousands of flushes wait
     os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
+FLOWS = ("faults", "kernel", "compat")  # folders of tests that start processes
 START_MS = 1_750_000_000_000  # 2025-06-15T15:06:40Z
 
 
@@ -33,11 +35,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--git-floor", action="store_true", help="with a git that refuses options newer than 2.25")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m looks at the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    thin_out(items)
     if not config.getoption("--long"):
         for item in items:
             if "long" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="long form: run with --long"))
+
+
+def thin_out(items: list[pytest.Item]) -> None:
+    """Of tests of flows with many parameters, every third is played without --long."""
+    seen: dict[str, int] = {}
+    cases = [i for i in items if isinstance(i, pytest.Function) and hasattr(i, "callspec")]
+    flows = [i for i in cases if i.path.parent.name in FLOWS and "long" not in i.keywords]
+    count = Counter(f"{i.path}::{i.originalname}" for i in flows)
+    for item in flows:
+        name = f"{item.path}::{item.originalname}"
+        n = seen[name] = seen.get(name, -1) + 1
+        if count[name] > 3 and n % 3:
+            item.add_marker(pytest.mark.long)
 
 
 def some_of(values: Iterable[Any], step: int) -> list[Any]:

@@ -13,8 +13,8 @@ from happening import line, made, writer
 from tbdx.core import bulk, event
 from tbdx.errors import BadFile
 
-few = settings(max_examples=400, deadline=None, database=None, derandomize=True)
-many = settings(max_examples=10_000, deadline=None, database=None)
+few = settings(max_examples=120, deadline=None, database=None, derandomize=True)
+many = settings(max_examples=3_000, deadline=None, database=None)
 W = writer("a")
 
 odd: Any = st.sampled_from(

@@ -14,7 +14,7 @@ from tbdx.core import cloudevents, event
 from tbdx.core.jsontext import safe_dumps
 from tbdx.errors import BadFile
 
-few = settings(max_examples=300, deadline=None, database=None, derandomize=True)
+few = settings(max_examples=100, deadline=None, database=None, derandomize=True)
 GOOD = made(writer("a"), 1, 0, "work.created", refs={"work_id": ISSUE}, body={"title": "t"})
 
 

@@ -121,7 +121,7 @@ def test_a_power_loss_takes_nothing_acknowledged_and_is_healed(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("scenario", (LOCAL + SYNCS)[:: 1 if WHOLE else 2], ids=lambda s: s.name)
+@pytest.mark.parametrize("scenario", (LOCAL + SYNCS)[:: 1 if WHOLE else 3], ids=lambda s: s.name)
 def test_a_power_loss_in_any_command_takes_nothing_acknowledged_and_is_healed(
     clones: Clones, scenario: Scenario, tmp_path: Path, record_property: Record
 ) -> None:

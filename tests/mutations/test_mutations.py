@@ -28,7 +28,9 @@ GUARDS = re.compile(
     r"with k\.(writing|locked)\(\)|with (journal\.)?locked\(k\):"
     r"|os\.fsync\(|(?<!def )sync_folder\(|files\.flush\(|\.move_refs\("
 )
-each_row = pytest.mark.parametrize("row", TABLE, ids=lambda row: row.guard)
+# CI plays every second one; with TBDX_CRASH_WHOLE=1 all
+PLAYED = TABLE if os.environ.get("TBDX_CRASH_WHOLE") else TABLE[::2]
+each_row = pytest.mark.parametrize("row", PLAYED, ids=lambda row: row.guard)
 
 
 class Copy:
