@@ -14,7 +14,7 @@ from tbdx.core import bulk, event
 from tbdx.errors import BadFile
 
 few = settings(max_examples=120, deadline=None, database=None, derandomize=True)
-many = settings(max_examples=3_000, deadline=None, database=None)
+many = settings(max_examples=1_500, deadline=None, database=None)
 W = writer("a")
 
 odd: Any = st.sampled_from(
