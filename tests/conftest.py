@@ -26,7 +26,7 @@ MEMORY = "/dev/shm"
 if os.path.isdir(MEMORY) and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > 2 << 30:
     # every write here is flushed, and a busy disk would make thousands of flushes wait
     os.environ["TMPDIR"] = tempfile.tempdir = MEMORY
-FLOWS = ("faults", "kernel", "compat")  # folders of tests that start processes
+FLOWS = ("faults", "kernel")  # folders of tests that start processes
 START_MS = 1_750_000_000_000  # 2025-06-15T15:06:40Z
 
 

@@ -31,7 +31,7 @@ def status(c: Call) -> None:
 
     now = verb.status(c.kernel)
     lines = [f"coordination: {'on' if now['on'] else 'off'}", f"branch: {now['branch']}"]
-    lines += [f"{n} events of {now['writers']} writers here" for n in (now["events"],)]
+    lines.append(f"{now['events']} events of {now['writers']} writers here")
     if now["on"]:
         lines.append(f"{now['unpublished']} events not published")
     c.result(now, "\n".join(lines))

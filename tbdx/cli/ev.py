@@ -223,13 +223,13 @@ def export(c: Call) -> None:
 
 
 def import_(c: Call) -> int:
-    from tbdx.kernel import stream
+    from tbdx.kernel import carried
 
     data = _input(c["file"])
     if c.dry:
         c.would("Would import events", lines=data.count(b"\n"))
         return 0
-    done = stream.import_(c.kernel, data, c["file"])
+    done = carried.import_(c.kernel, data, c["file"])
     for row in done["damaged"]:
         c.out.say("warn", f"{c['file']}:{row['line']}: {row['reason']}; it is stepped over")
     if c.json:
@@ -293,17 +293,8 @@ def materialize(c: Call) -> None:
             c.out.data(row, None)
         return
     made = views.materialize(c.kernel, c["view"], c["at"])
-    keys = list(made.rows)
-    if c["agent"]:
-        name = c["agent"].removeprefix("agent:")
-        keys = [key for key in keys if _is_of(key, made.rows[key], name)]
+    keys = made.of(c["agent"]) if c["agent"] else list(made.rows)
     _view(c, made, keys, lambda key: c.kernel.display(key) if is_internal(key) else key)
-
-
-def _is_of(key: str, row: Any, name: str) -> bool:
-    """Whether a row is an agent's, or names it as the one who holds, made, or did it."""
-    named = [row.get(n) for n in ("agent", "holder", "created_by", "assignee", "delegate")] if type(row) is dict else []
-    return name in [str(n).removeprefix("agent:") for n in (key, *named) if n]
 
 
 def verify(c: Call) -> int:

@@ -97,7 +97,7 @@ def assemble(writer: str, entries: Iterable[Entry], covered: Mapping[str, int] |
             parents[ROOT] = writer
         taken = set()
         # first those that know their place, the smaller digest before the other
-        for entry in sorted(lines, key=lambda e: (e.event["prev"] not in parents, digest(e.raw))):
+        for entry in sorted(lines, key=lambda e: (e.event["prev"] not in parents, hexdigest(e.raw))):
             name = parents.get(entry.event["prev"])
             main = out.of[writer]
             if name is None and writer not in taken and (not main or main[-1].seq < seq):
@@ -108,7 +108,7 @@ def assemble(writer: str, entries: Iterable[Entry], covered: Mapping[str, int] |
                 elif main or seq == 1:
                     out.told("prev", entry, f"prev is {entry.event['prev'][:20]}, the line before is another one")
             elif name is None or name in taken:
-                fork = f"{writer}~{digest(entry.raw)[:8]}"
+                fork = f"{writer}~{hexdigest(entry.raw)[:8]}"
                 out.parents[fork] = (name or writer, seq - 1)
                 out.of[fork] = []
                 out.told("fork", entry, f"two lines have seq {seq}; this one is read as {fork}")
@@ -163,8 +163,24 @@ def folded(journals: Mapping[str, Iterable[Entry]], *, bound: bool) -> tuple[lis
     return sorted(facts, key=lambda f: (f.event_id, f.writer)), refused
 
 
-def digest(raw: bytes) -> str:
-    return hexdigest(raw)
+# runs of lines
+
+
+def pieces(rows: list[tuple[int, bytes]], most: int) -> list[tuple[int, int, bytes]]:
+    """(first seq, last seq, content) of the runs of lines that follow each other, none much beyond `most` bytes."""
+    out: list[list[tuple[int, bytes]]] = []
+    size = 0
+    for seq, raw in sorted(rows):
+        if not out or seq != out[-1][-1][0] + 1 or size > most:
+            out.append([])
+            size = 0
+        out[-1].append((seq, raw))
+        size += len(raw) + 1
+    return [(run[0][0], run[-1][0], b"".join(raw + b"\n" for _, raw in run)) for run in out]
+
+
+def carried_name(first: int, last: int, content: bytes) -> str:
+    return f"{first}-{last}-{hexdigest(content)[:8]}.jsonl"
 
 
 # cursors

@@ -162,6 +162,11 @@ def base_writer(name: str) -> str:
     return "~".join(name.split("~")[:2])
 
 
+def segment(writer: str, first: int) -> str:
+    """Where a segment lies below the folder of the journals."""
+    return f"{writer}.jsonl" if first == 1 else f"{writer}/{first}.jsonl"
+
+
 # what a fold sees
 
 # what folds look at in a body: strings, where they are there at all, but for `to` and `fields`

@@ -6,7 +6,7 @@ file keeps the path, what only the other has from the first differing line on is
 
 from __future__ import annotations
 
-from tbdx.core.event import base_writer, is_writer
+from tbdx.core.event import base_writer, is_writer, segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _is_digest(text: str) -> bool:
 
 
 def journal_path(writer: str, first: int) -> str:
-    return f"{JOURNAL}{writer}.jsonl" if first == 1 else f"{JOURNAL}{writer}/{first}.jsonl"
+    return JOURNAL + segment(writer, first)
 
 
 class Apart:

@@ -375,6 +375,16 @@ class View:
         self.texts = {key: dumps(row) for key, row in rows.items()}
         self.digest = digest(self.texts)
 
+    def of(self, agent: str) -> list[str]:
+        """The keys of the rows that are an agent's, or name it as the one who holds, made, or did it."""
+        wanted = (agent.removeprefix("agent:"), f"agent:{agent.removeprefix('agent:')}")
+        named = ("agent", "holder", "created_by", "assignee", "delegate")
+        return [
+            key
+            for key, row in self.rows.items()
+            if key in wanted or (isinstance(row, dict) and any(row.get(name) in wanted for name in named))
+        ]
+
     def as_json(self, keys: Iterable[str] | None = None) -> str:
         """`{view, digest, rows}` as one JSON text, with all rows or some."""
         chosen = self.texts if keys is None else {key: self.texts[key] for key in keys}

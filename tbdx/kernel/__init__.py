@@ -309,15 +309,10 @@ class Kernel:
 
     def blob(self, text: str) -> str:
         """The id that git gives a file of this content."""
-        data = text.encode()
-        whole = b"blob %d\0" % len(data) + data
-        if self.git_settings.get("extensions.objectformat") == "sha256":
-            from hashlib import sha256
+        from tbdx.core.digest import blob_id
 
-            return sha256(whole).hexdigest()
-        from _sha1 import sha1  # without hashlib, which loads OpenSSL
-
-        return str(sha1(whole).hexdigest())
+        is_sha256 = self.git_settings.get("extensions.objectformat") == "sha256"
+        return blob_id(text.encode(), "0" * (64 if is_sha256 else 40))
 
     def ancestors(self, internal: str) -> list[str]:
         """The chain of parents above an issue; it ends where one is missing, cannot be read, or comes again."""

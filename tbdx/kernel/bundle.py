@@ -51,10 +51,10 @@ def apply(k: Kernel, path: str) -> Report:
         begin(k, report)
         integrate(k, tip, report)
     if k.coordination.on:
-        from tbdx.kernel import coord
+        from tbdx.kernel import carried
 
         events = k.git.in_bundle(source, k.coordination.branch)
-        report.events = coord.take_bundle(k, events, path) if events else 0
+        report.events = carried.take_bundle(k, events, path) if events else 0
     return report
 
 

@@ -6,6 +6,8 @@ retired nor silent for 30 days. A writer with a fork stays as it is: seqs alone 
 
 from __future__ import annotations
 
+from itertools import takewhile
+
 from tbdx.core import chain, union, views
 from tbdx.core.checkpoint import Checkpoint
 from tbdx.core.event import base_writer, ms_of
@@ -63,8 +65,8 @@ def plan(k: Kernel) -> tuple[Checkpoint | None, dict[str, Any]]:
     until, held_by = min(live, default=(max(last.values(), default=""), ""))
     forked = {base_writer(name) for name in journals if name != base_writer(name)}
     whole = {name: entries for name, entries in journals.items() if base_writer(name) not in forked}
-    covered = {name: [e for e in entries if e.event_id <= until] for name, entries in whole.items()}
-    covered = {name: _prefix(entries, covered[name]) for name, entries in whole.items() if covered[name]}
+    below = {name: takewhile(lambda e: e.event_id <= until, entries) for name, entries in whole.items()}
+    covered = {name: some for name, entries in below.items() if (some := list(entries))}  # a vector tells how far
     count = sum(map(len, covered.values()))
     answer: dict[str, Any] = {"checkpoint": None, "until": until or None, "covered": count, "writers": len(covered)}
     answer["held_by"] = held_by or None
@@ -74,20 +76,9 @@ def plan(k: Kernel) -> tuple[Checkpoint | None, dict[str, Any]]:
     state = views.refuse(views.fold(start(base, views.PARTS), views.in_order(facts)), refused)
     late = [f.event_id for f in facts if f.event_id <= base.until]
     state["log"]["late"] += late
-    vector = dict(base.vector) | {name: entries[-1].seq for name, entries in covered.items() if entries}
+    vector = dict(base.vector) | {name: entries[-1].seq for name, entries in covered.items()}
     checkpoint = Checkpoint(until, vector, state)
     return checkpoint, answer | {"checkpoint": checkpoint.digest}
-
-
-def _prefix(entries: list[chain.Entry], chosen: list[chain.Entry]) -> list[chain.Entry]:
-    """The entries up to the first that is not chosen: a vector can only tell how far."""
-    count = 0
-    wanted = {id(e) for e in chosen}
-    for entry in entries:
-        if id(entry) not in wanted:
-            break
-        count += 1
-    return entries[:count]
 
 
 def _store(k: Kernel, made: Checkpoint) -> None:

@@ -10,7 +10,8 @@ import os
 import time
 from zlib import crc32
 
-from tbdx.core import checkpoint, event, union
+from tbdx.core import chain, checkpoint, event, union
+from tbdx.core.digest import hexdigest
 from tbdx.core.union import place
 from tbdx.errors import BadFile, NotPublished, Sync
 from tbdx.errors import Git as GitError
@@ -39,7 +40,7 @@ class Exchanged:
     """What a sync of events did: lines sent and received, and why they were not published."""
 
     def __init__(self, state: str) -> None:
-        self.state = state  # 'off', 'local', 'synced', 'refused', 'unreachable', 'contended'
+        self.state = state  # 'off', 'local', 'synced', 'refused', 'unreachable', 'contended', 'failed'
         self.sent = self.received = 0
         self.error: str | None = None
         self.saved: int | None = None  # events copied to the outbox
@@ -101,7 +102,7 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
             take_in(k, [], done)
         done.state = "local"
         return done
-    seen = _seen(k)
+    seen = seen_tip(k)
     move_aside(k, f"{k.repo.common}/refs/remotes/{remote}/{branch}.lock")
     started, unshown = time.monotonic(), 0
     for tries in range(1, 10_000):
@@ -163,7 +164,7 @@ def _size(k: Kernel) -> str:
     return f"{crc32(repr(sorted(cache.by_name(seen.names, seen.stats).items())).encode()):08x}"
 
 
-def _seen(k: Kernel) -> str | None:
+def seen_tip(k: Kernel) -> str | None:
     """The remote's tip as last fetched, None where that was something else than a coordination branch."""
     tip = k.git.remote_tip(k.config.remote, k.coordination.branch)
     try:
@@ -286,15 +287,12 @@ def _marks(k: Kernel, changes: Mapping[str, object]) -> list[str]:
 
 def _carried(path: str, lines: bytes) -> dict[str, bytes]:
     """Lines of a journal that cannot stay in its file, as carried files: path -> content."""
-    from tbdx.core.chain import parse
-    from tbdx.kernel.stream import carried_name, pieces
-
     at = place(path)
     if at is None or at[0] == "checkpoint":
         return {}
-    entries, _ = parse(lines, at[1], path, True)
-    runs = pieces([(e.seq, e.raw) for e in entries])
-    return {f"{union.CARRIED}{at[1]}/{carried_name(*run)}": run[2] for run in runs}
+    entries, _ = chain.parse(lines, at[1], path, True)
+    runs = chain.pieces([(e.seq, e.raw) for e in entries], journal.SEAL)
+    return {f"{union.CARRIED}{at[1]}/{chain.carried_name(*run)}": run[2] for run in runs}
 
 
 def _brought(k: Kernel, merged: Tree) -> dict[str, bytes]:
@@ -355,9 +353,6 @@ def _ours(k: Kernel, merged: Tree, local: Tree, base: Checkpoint) -> tuple[dict[
 def _overtaken(k: Kernel, writer: str, local: Tree, base: Checkpoint) -> dict[str, bytes]:
     """Lines of ours that were never published and whose seqs a checkpoint covers by now: another copy of this clone had
     the same. They are carried under the name of the fork that they are, which no checkpoint knows of."""
-    from tbdx.core.chain import digest, parse
-    from tbdx.kernel.stream import carried_name, pieces
-
     covered = base.vector.get(writer, 0)
     known = max((point.vector.get(writer, 0) for point in _points(k, local).values()), default=0)
     if covered <= known:
@@ -366,12 +361,12 @@ def _overtaken(k: Kernel, writer: str, local: Tree, base: Checkpoint) -> dict[st
     published = max([known, *(_last_seq(k, blob) for blob in there)])
     entries = []
     for _, path in journal.segments(journal.own(k.repo), writer):
-        entries += [e for e in parse(journal.read(path), writer, path, True)[0] if e.seq > published]
+        entries += [e for e in chain.parse(journal.read(path), writer, path, True)[0] if e.seq > published]
     if not entries or entries[0].seq > covered:
         return {}
-    fork = f"{writer}~{digest(entries[0].raw)[:8]}"
-    runs = pieces([(e.seq, e.raw) for e in entries])
-    return {f"{union.CARRIED}{fork}/{carried_name(*run)}": run[2] for run in runs}
+    fork = f"{writer}~{hexdigest(entries[0].raw)[:8]}"
+    runs = chain.pieces([(e.seq, e.raw) for e in entries], journal.SEAL)
+    return {f"{union.CARRIED}{fork}/{chain.carried_name(*run)}": run[2] for run in runs}
 
 
 def _points(k: Kernel, tree: Tree) -> dict[str, Checkpoint]:
@@ -478,126 +473,3 @@ def rebuild(k: Kernel) -> None:
             files.discard(journal.branch_copy(k.repo))
             _, base = _compacted(k, tree, [tip])
             _take(k, tip, None, {}, tree, _ours(k, tree, tree, base)[1])
-
-
-# events beside the branch: the outbox on a working branch, and bundles
-
-
-def save_outbox(k: Kernel) -> int:
-    """Copy our events that the remote lacks to `.coord/outbox/` in the working tree; how many there are now."""
-    from tbdx.kernel.stream import carried_name
-
-    there = tree_of(k, _seen(k), k.coordination.branch)
-    runs = [(writer, run) for writer, some in _lacking(k, there).items() for run in some]
-    wanted = {f"{writer}/{carried_name(*run)}": run[2] for writer, run in runs}
-    count = sum(data.count(b"\n") for data in wanted.values())
-    for rel in _outbox(k).keys() - wanted.keys():
-        files.remove(f"{k.repo.root}/{union.OUTBOX}{rel}", durable=False)
-    for rel, data in wanted.items():
-        target = files.inside(k.repo.root, ".coord", "outbox", *rel.split("/"))
-        files.make_folder(os.path.dirname(target))
-        files.write(target, data)
-    return count
-
-
-def _outbox(k: Kernel) -> dict[str, bytes]:
-    """What lies in our outbox in the working tree, of the names that it has."""
-    root = f"{k.repo.root}/{union.OUTBOX.rstrip('/')}"
-    out = {}
-    for rel, odd in files.walk(root):
-        writer, _, name = rel.partition("/")
-        if not odd and journal.is_carried(writer, name):
-            out[rel] = journal.read(files.inside(root, writer, name))
-    return out
-
-
-def empty_outbox(k: Kernel) -> None:
-    """Remove from our outbox what the coordination branch has by now."""
-    held = _outbox(k)
-    if not held:
-        return
-    root = f"{k.repo.root}/{union.OUTBOX}"
-    own = journal.own(k.repo)
-    for rel, data in held.items():
-        writer = rel.partition("/")[0]
-        mine = b"".join(journal.read(path) for _, path in journal.segments(own, writer))
-        if all(line in mine for line in data.splitlines(keepends=True)):
-            files.remove(f"{root}{rel}")
-            files.remove_empty(f"{root}{writer}")
-    files.remove_empty(root)
-    files.remove_empty(os.path.dirname(root.rstrip("/")))
-
-
-def take_carried(k: Kernel, held: Mapping[str, bytes], branch: str, commit: str, author: str = "") -> int:
-    """Keep the events of somebody's outbox, or bundle, until the next sync carries them on; how many were new.
-
-    `held`: `<writer>/<first>-<last>-<digest8>.jsonl` -> content. They are marked with where they came from.
-    """
-    from tbdx.kernel import stream
-
-    lines = b"".join(
-        data if data.endswith(b"\n") else data + b"\n"
-        for rel, data in sorted(held.items())
-        if journal.is_carried(*rel.partition("/")[::2])
-    )
-    if not lines:
-        return 0
-    done = stream.import_(k, lines, branch, mark=f"{branch} {commit} {author}".strip())
-    for row in done["damaged"]:
-        k.say("warn", f"outbox on {branch}: line {row['line']}: {row['reason']}; it is stepped over")
-    return int(done["imported"])
-
-
-def take_bundle(k: Kernel, tip: str, source: str) -> int:
-    """Take in what a coordination branch from a bundle has and we have not, as carried; how many events were new."""
-    tree = tree_of(k, tip, source)
-    here = tree_of(k, k.git.branch_tip(k.coordination.branch), k.coordination.branch)
-    new = {path: blob for path, blob in tree.items() if here.get(path) != blob}
-    data = k.git.blobs(new.values())
-    held = b"".join(data[blob] for path, blob in sorted(new.items()) if path.endswith(".jsonl"))
-    from tbdx.kernel import stream
-
-    done = stream.import_(k, held, source, mark=f"{source} {tip} {k.git.author(tip)}") if held else {"imported": 0}
-    points = {path: data[blob] for path, blob in new.items() if path.startswith(union.CHECKPOINT)}
-    with locked(k):
-        take_in(k, [], Exchanged("local"), adopted=_adopted(k, points))
-    return int(done["imported"])
-
-
-def _adopted(k: Kernel, points: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Those of the checkpoints that stand for all that ours does: without them, what they cover would be missing."""
-    from tbdx.kernel.views import checkpoint_of
-
-    base, out = checkpoint_of(k), {}
-    for path, data in points.items():
-        try:
-            made = checkpoint.parse(data, os.path.basename(path))
-        except BadFile:
-            continue
-        if made.stands_for(base) and made.rank() > base.rank():
-            out[path] = data
-    return out
-
-
-def unpublished(k: Kernel) -> int:
-    """How many events of this clone's own journals the remote lacked when it was last seen."""
-    there = tree_of(k, _seen(k), k.coordination.branch) if k.coordination.on else {}
-    return sum(run[2].count(b"\n") for runs in _lacking(k, there).values() for run in runs)
-
-
-def _lacking(k: Kernel, there: Tree) -> dict[str, list[tuple[int, int, bytes]]]:
-    """writer -> runs of our own lines that a tree of the branch does not have."""
-    from tbdx.core.chain import parse
-    from tbdx.kernel.stream import pieces
-
-    folder, out = journal.own(k.repo), {}
-    for writer in journal.writers(folder):
-        rows = []
-        for first, path in journal.segments(folder, writer):
-            blob = there.get(union.journal_path(writer, first))
-            data = journal.read(path)
-            known = k.git.blobs([blob])[blob] if blob else b""
-            lacking = data[len(known) :] if data.startswith(known) else data
-            rows += [(e.seq, e.raw) for e in parse(lacking, writer, path, True)[0]]
-        out[writer] = pieces(rows)
-    return out

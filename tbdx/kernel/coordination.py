@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tbdx.errors import Sync
-from tbdx.kernel import Kernel, coord, log
+from tbdx.kernel import Kernel, carried, coord, log
 from tbdx.kernel.journal import locked
 from tbdx.store import config as settings
 from tbdx.store import files, journal
@@ -47,11 +47,11 @@ def _set_aside(k: Kernel) -> None:
 
 
 def status(k: Kernel) -> dict[str, Any]:
-    """{on, branch, writers, events, published, unpublished}: counts of this clone's own lines and of all here."""
+    """{on, branch, writers, events, unpublished}: all that are here, and how many of our own the remote lacked."""
     k.open()
     branch = k.coordination.branch
     out: dict[str, Any] = {"on": k.coordination.on, "branch": branch}
     found = log.sources(k)
     out["writers"] = len(found)
     out["events"] = sum(journal.read(path).count(b"\n") for s in found.values() for path, _ in s.files())
-    return out | {"unpublished": coord.unpublished(k)}
+    return out | {"unpublished": carried.unpublished(k)}

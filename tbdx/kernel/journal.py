@@ -119,8 +119,8 @@ def append_locked(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
         prev = crc32(line[:-1])
         lines.append(line)
         out.append({"event_id": after, "seq": seq, "duplicate": False, "durability": "local", "writer": writer})
+    keep_clock(k, after)  # first: after a kill in between another agent's next id must be later all the same
     journal.append(k.repo, writer, at, lines)
-    keep_clock(k, after)
     return out[len(opening) :]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from tbdx.core import chain, event
-from tbdx.core.event import Fact
+from tbdx.core.event import Fact, segment
 from tbdx.errors import BadFile, Disk, Locked, Sync
 from tbdx.kernel import Kernel
 from tbdx.kernel.journal import roots
@@ -83,7 +83,7 @@ def sources(k: Kernel) -> dict[str, Source]:
 # one way: whole, with all that is odd
 
 
-def chains(k: Kernel, source: Source, covered: Mapping[str, int], after: int = 0) -> Chains:
+def chains(source: Source, covered: Mapping[str, int], after: int = 0) -> Chains:
     """A writer's lines, put together; damaged ones are among its problems. `after`: those below need not be read."""
     entries: list[Entry] = []
     problems: list[Problem] = []
@@ -181,7 +181,7 @@ class Reading:
             yield later[0][1], 0
 
     def _path(self, first: int) -> str:
-        return f"{self.root}/{self.writer}.jsonl" if first == 1 else f"{self.root}/{self.writer}/{first}.jsonl"
+        return f"{self.root}/{segment(self.writer, first)}"
 
     def _take(self, data: bytes) -> list[Fact]:
         _, _, seq, last, agent = self.mark

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from tbdx.core.digest import blob_id
 from tbdx.errors import Git as GitError
 from tbdx.errors import TbdxError
 from tbdx.kernel import Kernel, heal
@@ -15,7 +16,6 @@ from tbdx.kernel.scene import abandoned
 from tbdx.kernel.sync import Report, integrate
 from tbdx.store import config as settings
 from tbdx.store import files
-from tbdx.store.objects import blob_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -55,7 +55,7 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
     A remote that refuses or cannot be reached puts what it lacks into the outbox, and the error is raised on. A sync
     that went well takes outboxes in, our own and those on other branches of the remote, and publishes what they held.
     """
-    from tbdx.kernel import coord
+    from tbdx.kernel import carried, coord
 
     more: dict[str, Any] = {}
     failed: Kept | coord.EventsKept | None = None
@@ -73,9 +73,9 @@ def sync_all(k: Kernel, *, push: bool, pull: bool, auto_save: bool, take_in: boo
         more = _take_outboxes(k, report)
     events = _exchange(k, report, push=push, pull=pull)
     if events.state == "refused" and auto_save:
-        events.saved = coord.save_outbox(k)
+        events.saved = carried.save_outbox(k)
     elif events.state == "synced" and push:
-        coord.empty_outbox(k)
+        carried.empty_outbox(k)
     if events.received and events.state == "synced" and push and pull and failed is None:
         repeats = _close_repeats(k)
         if repeats:
@@ -243,9 +243,9 @@ def _harvest(k: Kernel, report: Report) -> list[dict[str, Any]]:
 
 
 def _carried(k: Kernel, held: Mapping[str, bytes], branch: str, tip: str) -> int:
-    from tbdx.kernel import coord
+    from tbdx.kernel import carried
 
-    return coord.take_carried(k, held, branch, tip, k.git.author(tip, k.git.aside)) if held else 0
+    return carried.take_carried(k, held, branch, tip, k.git.author(tip, k.git.aside)) if held else 0
 
 
 def _looked(k: Kernel) -> set[str]:

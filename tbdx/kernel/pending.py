@@ -7,13 +7,14 @@ version than the branch has meets the newer one first, so that no late save take
 from __future__ import annotations
 
 from tbdx.core import attic, codec, conflict, merge
+from tbdx.core.digest import blob_id
 from tbdx.errors import BadFile, Sync, TbdxError
 from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
 from tbdx.kernel.attic import overwritten
 from tbdx.kernel.worktree import is_ours, populate, put
 from tbdx.store import cache, clean, entities, files
-from tbdx.store.objects import PLAIN, STANDS_ON, blob_id
+from tbdx.store.objects import PLAIN, STANDS_ON
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

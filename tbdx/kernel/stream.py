@@ -6,13 +6,12 @@ filter chooses what is shown and never moves a cursor differently.
 
 from __future__ import annotations
 
-from tbdx.core import chain, cursor, event, union, views
+from tbdx.core import chain, cursor, event, views
 from tbdx.core.chain import Chains, Entry, Problem
-from tbdx.core.cloudevents import from_cloud
 from tbdx.core.cursor import Cursor
-from tbdx.errors import BadFile, Gone, Invalid, NotFound
+from tbdx.errors import Gone, NotFound
 from tbdx.kernel import Kernel, log
-from tbdx.kernel.journal import append, locked, roots
+from tbdx.kernel.journal import roots
 from tbdx.kernel.views import checkpoint_of
 from tbdx.store import files, journal
 
@@ -38,7 +37,7 @@ def everything(k: Kernel) -> tuple[Checkpoint, list[Chains]]:
     """(the newest checkpoint, every journal after it)."""
     k.open()
     base = checkpoint_of(k)
-    return base, [log.chains(k, source, base.vector) for source in log.sources(k).values()]
+    return base, [log.chains(source, base.vector) for source in log.sources(k).values()]
 
 
 def since(k: Kernel, token: str | None) -> tuple[list[Entry], Cursor]:
@@ -58,7 +57,7 @@ def since(k: Kernel, token: str | None) -> tuple[list[Entry], Cursor]:
     places = {}
     for writer, source in log.sources(k).items():
         mine = {name: place for name, place in at.journals.items() if event.base_writer(name) == writer}
-        made = _from(k, source, mine, base) or log.chains(k, source, base.vector)
+        made = _from(source, mine, base) or log.chains(source, base.vector)
         seen, missing = chain.consumed(made, mine)
         out += [e for entries in made.of.values() for e in entries if id(e) not in seen]
         places |= _places(made, mine, missing, base)
@@ -78,14 +77,14 @@ def derived_since(k: Kernel, token: str | None, now: Cursor) -> list[dict[str, A
     return derived.since(k, cursor.parse(token).commit or None if token else None, now.commit or None)
 
 
-def _from(k: Kernel, source: log.Source, mine: dict[str, chain.Position], base: Checkpoint) -> Chains | None:
+def _from(source: log.Source, mine: dict[str, chain.Position], base: Checkpoint) -> Chains | None:
     """The end of a plain journal, from the line that a cursor ends at; None where all of it has to be read."""
     if not source.is_regular() or list(mine) != [source.writer]:
         return None
     last, crc, ranges = mine[source.writer]
     if ranges or last <= base.vector.get(source.writer, 0):
         return None
-    made = log.chains(k, source, base.vector, after=last)
+    made = log.chains(source, base.vector, after=last)
     main = made.of[source.writer]
     return made if len(made.of) == 1 and main and (main[0].seq, main[0].crc) == (last, crc) else None
 
@@ -141,6 +140,8 @@ def agents_of(k: Kernel) -> dict[str, str | None]:
 def show(k: Kernel, event_id: str) -> list[dict[str, Any]]:
     """[{event, journal, path, line, …marks}] of an event, wherever it is. Raises NotFound."""
     _, made = everything(k)
+    from tbdx.kernel.carried import came_from
+
     agents = agents_of(k)
     wanted = event_id.strip().upper()
     out = []
@@ -149,22 +150,11 @@ def show(k: Kernel, event_id: str) -> list[dict[str, Any]]:
             for e in entries:
                 if e.event_id == wanted:
                     more = marks(e, agents.get(event.base_writer(name)), k.now_ms())
-                    source = {} if e.own else {"carried_from": carried_from(k, e.path)}
+                    source = {} if e.own else {"carried_from": came_from(k, e.path)}
                     out.append({"event": e.event, "journal": name, "path": e.path, "line": e.number} | more | source)
     if not out:
         raise NotFound(f"event not found: {event_id}", hint="ev tail lists events")
     return out
-
-
-def carried_from(k: Kernel, path: str) -> str | None:
-    """Where a carried file came from: branch, commit and author, or the file that was imported."""
-    rel = path.partition("/carried/")[2]
-    try:
-        return files.read(f"{path}.from", 1000).decode("utf-8", "replace").strip()
-    except (FileNotFoundError, BadFile):
-        name = f"{union.CARRIED}{rel}"
-        said = k.git.message_where_added(name, k.coordination.branch).split("\n")
-        return next((line.partition(" from ")[2] for line in said if line.startswith(f"Carried: {name} from ")), None)
 
 
 def explain(k: Kernel, view: str, what: str) -> list[dict[str, Any]]:
@@ -199,7 +189,7 @@ def _rejects(k: Kernel) -> dict[str, Any]:
 
 
 def verify(k: Kernel) -> tuple[list[Problem], dict[str, int]]:
-    """(everything that is not as it should be, {journals, events, bytes}): gaps, damage, forks, clocks, strangers."""
+    """(everything that is not as it should be, {journals, events}): gaps, damage, forks, clocks, strangers."""
     _, made = everything(k)
     agents = agents_of(k)
     problems = []
@@ -248,79 +238,3 @@ def _torn(folder: str) -> list[Problem]:
             if torn:
                 out.append(Problem("torn", writer, path, 0, f"{torn} bytes after the last line: a write cut short"))
     return out
-
-
-def export(k: Kernel) -> list[bytes]:
-    """The line of every event here, in total order."""
-    return [e.raw for e in since(k, None)[0]]
-
-
-def import_(k: Kernel, data: bytes, source: str, mark: str | None = None) -> dict[str, Any]:
-    """Take in lines of events that others wrote, from `export`; {imported, known, damaged: [{line, reason}]}.
-
-    They are kept as carried ones, unverified, and travel with the next sync. CloudEvents are taken, too: those that
-    were ours come back as they were, any other is journaled as an event of the one who imports it, under its own id as
-    a key. Raises Invalid when none is an event.
-    """
-    k.open()
-    _, made = everything(k)
-    known = {e.raw for c in made for entries in c.of.values() for e in entries}
-    by_writer: dict[str, list[tuple[int, bytes]]] = {}
-    damaged, already = [], 0
-    foreign: list[dict[str, Any]] = []
-    lines = data.split(b"\n")
-    for number, raw in enumerate(lines if lines[-1] else lines[:-1], 1):
-        try:
-            found = event.parse_object(raw)
-            if "specversion" in found:
-                made_of = from_cloud(found)
-                if isinstance(made_of, dict):
-                    foreign.append(made_of)
-                    continue
-                raw = made_of
-            found = event.parse(raw)
-        except (BadFile, Invalid) as e:
-            damaged.append({"line": number, "reason": e.message})
-            continue
-        if raw in known:
-            already += 1
-        else:
-            by_writer.setdefault(found["writer"], []).append((found["seq"], raw))
-            known.add(raw)
-    if damaged and not by_writer and not already and not foreign:
-        raise Invalid(f"{source}: not one line is an event; line {damaged[0]['line']}: {damaged[0]['reason']}")
-    with locked(k):
-        for writer, rows in by_writer.items():
-            for first, last, content in pieces(rows):
-                keep_carried(k, writer, first, last, content, mark or source)
-    acks = append(k, foreign) if foreign else []
-    already += sum(ack["duplicate"] for ack in acks)
-    count = sum(map(len, by_writer.values())) + sum(not ack["duplicate"] for ack in acks)
-    return {"imported": count, "known": already, "damaged": damaged}
-
-
-def pieces(rows: list[tuple[int, bytes]]) -> list[tuple[int, int, bytes]]:
-    """(first seq, last seq, content) of the runs of lines that follow each other, none much longer than a segment."""
-    out: list[list[tuple[int, bytes]]] = []
-    size = 0
-    for seq, raw in sorted(rows):
-        if not out or seq != out[-1][-1][0] + 1 or size > journal.SEAL:
-            out.append([])
-            size = 0
-        out[-1].append((seq, raw))
-        size += len(raw) + 1
-    return [(run[0][0], run[-1][0], b"".join(raw + b"\n" for _, raw in run)) for run in out]
-
-
-def carried_name(first: int, last: int, content: bytes) -> str:
-    return f"{first}-{last}-{chain.digest(content)[:8]}.jsonl"
-
-
-def keep_carried(k: Kernel, writer: str, first: int, last: int, content: bytes, mark: str) -> None:
-    """Keep a run of another's lines beside our own journals, to last, with where they came from. Raises Disk."""
-    folder = files.inside(journal.own(k.repo), "carried", event.base_writer(writer))
-    files.make_folder(folder)
-    path = f"{folder}/{carried_name(first, last, content)}"
-    files.make_folder(k.repo.scratch)
-    files.write(f"{path}.from", f"{' '.join(mark.split())}\n".encode(), scratch=k.repo.scratch)
-    files.write(path, content, scratch=k.repo.scratch)

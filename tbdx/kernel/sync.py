@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from tbdx.core import attic, lineage, merge
+from tbdx.core.digest import blob_id
 from tbdx.core.happened import conflicted
 from tbdx.errors import BadFile, Invalid, NotPublished, Sync
 from tbdx.errors import Git as GitError
@@ -16,7 +17,7 @@ from tbdx.kernel import Kernel, heal, pending
 from tbdx.kernel.pending import MOST
 from tbdx.kernel.worktree import is_ours, put
 from tbdx.store import files
-from tbdx.store.objects import PLAIN, STANDS_ON, Change, blob_id
+from tbdx.store.objects import PLAIN, STANDS_ON, Change
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

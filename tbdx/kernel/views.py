@@ -6,6 +6,7 @@ further back, serves when something late arrives.
 
 from __future__ import annotations
 
+import os
 from marshal import dumps, loads
 
 from tbdx.core import checkpoint, views
@@ -69,7 +70,7 @@ def current(k: Kernel, parts: Iterable[str]) -> dict[str, Any]:
             meta = kept.get("meta")
             if meta["base"] != [base.digest, bound]:
                 continue
-            new = _since(k, found, base, bound, meta)
+            new = _since(found, base, bound, meta)
             if new is None:
                 continue
             facts, refused, readings = new
@@ -85,8 +86,6 @@ def current(k: Kernel, parts: Iterable[str]) -> dict[str, Any]:
 
 def checkpoint_of(k: Kernel) -> Checkpoint:
     """The newest checkpoint that the coordination branch brought; `NONE` where there is none."""
-    import os
-
     folder = f"{journal.branch_copy(k.repo)}/checkpoint"
     try:
         names = os.listdir(folder)
@@ -102,7 +101,7 @@ def checkpoint_of(k: Kernel) -> Checkpoint:
 
 
 def _since(
-    k: Kernel, found: Mapping[str, Source], base: Checkpoint, bound: bool, meta: Mapping[str, Any]
+    found: Mapping[str, Source], base: Checkpoint, bound: bool, meta: Mapping[str, Any]
 ) -> tuple[list[Fact], list[Fact], list[Reading]] | None:
     """(facts, refused ones) that a kept state lacks, and where they were read; None when it cannot be gone on from."""
     odd: dict[str, Source] = {}
@@ -116,7 +115,7 @@ def _since(
             odd[writer] = source
         else:
             return None
-    facts, refused = _assembled(k, odd, base, bound)
+    facts, refused = _assembled(odd, base, bound)
     facts = [f for f in facts if f.event_id > meta["until"]]
     try:
         for reading in readings:
@@ -169,7 +168,7 @@ def _whole(
         readings = [_reading(source, base, bound) for source in sound.values()]
         for reading in readings:
             reading.many = sum(s.size() for s in sound.values()) > KEEP_FROM
-        rest, refused = _assembled(k, odd, base, bound)
+        rest, refused = _assembled(odd, base, bound)
         try:
             state = _merged(k, found, readings, rest, base, list(views.PARTS if cuts else parts), cuts)
         except log.Irregular as e:
@@ -227,13 +226,13 @@ def _flow(reading: Reading) -> Iterator[Fact]:
         raise log.Irregular(reading.writer)
 
 
-def _assembled(k: Kernel, odd: Mapping[str, Source], base: Checkpoint, bound: bool) -> tuple[list[Fact], list[Fact]]:
+def _assembled(odd: Mapping[str, Source], base: Checkpoint, bound: bool) -> tuple[list[Fact], list[Fact]]:
     """(facts in order, refused ones) of the writers whose lines have to be put together."""
     if not odd:
         return [], []
     from tbdx.core.chain import folded
 
-    made = [log.chains(k, source, base.vector) for source in odd.values()]
+    made = [log.chains(source, base.vector) for source in odd.values()]
     return folded({name: entries for chains in made for name, entries in chains.of.items()}, bound=bound)
 
 

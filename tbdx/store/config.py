@@ -75,13 +75,15 @@ COORD_BRANCH = "tbd-coord"
 
 
 def coordination(repo: Repo, config: Config) -> Coordination:
-    """Raises BadFile, for a tbdx.yml that cannot be read."""
+    """What tbdx.yml says; one that cannot be read is told in `said`, and events stay in the clone."""
     try:
         return Coordination(parse(files.read(own_path(repo))), config.branch)
     except FileNotFoundError:
         return Coordination(None, config.branch)
     except BadFile as e:
-        raise e.at(own_path(repo))
+        out = Coordination(None, config.branch)
+        out.said.append(f"{e.message}; events stay in this clone")
+        return out
 
 
 def own_path(repo: Repo) -> str:

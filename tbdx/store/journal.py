@@ -18,7 +18,7 @@ import os
 import time
 from zlib import crc32
 
-from tbdx.core.event import LONGEST, is_writer, parse_object
+from tbdx.core.event import LONGEST, is_writer, parse_object, segment
 from tbdx.errors import BadFile, Disk, Locked
 from tbdx.store import failpoint, files
 from tbdx.store.failpoint import reach
@@ -110,7 +110,7 @@ def segments(folder: str, writer: str) -> list[tuple[int, str]]:
     except OSError as e:
         raise Disk(f"cannot list {folder}/{writer}: {e.strerror}")
     firsts = sorted(int(name[:-6]) for name in names if is_segment(name))
-    return out + [(first, f"{folder}/{writer}/{first}.jsonl") for first in firsts]
+    return out + [(first, f"{folder}/{segment(writer, first)}") for first in firsts]
 
 
 def is_segment(name: str) -> bool:
@@ -204,7 +204,7 @@ def append(repo: Repo, writer: str, at: End | None, lines: Sequence[bytes]) -> N
     """
     folder = own(repo)
     if at is None:
-        path, size, seq = f"{folder}/{writer}.jsonl", 0, 0
+        path, size, seq = f"{folder}/{segment(writer, 1)}", 0, 0
         files.make_folder(folder)
     else:
         path, size, seq = at.path, at.size, at.seq
@@ -214,7 +214,7 @@ def append(repo: Repo, writer: str, at: End | None, lines: Sequence[bytes]) -> N
     try:
         while left:
             if size >= SEAL:
-                path, size = f"{folder}/{writer}/{seq + 1}.jsonl", 0
+                path, size = f"{folder}/{segment(writer, seq + 1)}", 0
                 files.make_folder(f"{folder}/{writer}")
             n = 0
             room = SEAL - size
@@ -344,13 +344,6 @@ def carried(folder: str) -> list[tuple[str, str]]:
 
 def is_carried(writer: str, name: str) -> bool:
     """Whether `<writer>/<first>-<last>-<digest8>.jsonl` names a carried file; a fork's lines may lie under its name."""
-    parts = name.removesuffix(".jsonl").split("-")
-    return (
-        is_writer(writer)
-        and name.endswith(".jsonl")
-        and len(parts) == 3
-        and parts[0].isdecimal()
-        and parts[1].isdecimal()
-        and len(parts[2]) == 8
-        and not parts[2].strip("0123456789abcdef")
-    )
+    from tbdx.core.union import CARRIED, place
+
+    return place(f"{CARRIED}{writer}/{name}") is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from tbdx.core.digest import blob_id
 from tbdx.errors import Disk
 from tbdx.errors import Git as GitError
 from tbdx.store import files
@@ -428,14 +429,6 @@ class Objects:
     def date(self, commit: str) -> int:
         """When a commit was made, in seconds since 1970."""
         return int(self.ask("log", "-1", "--format=%ct", commit).strip())
-
-
-def blob_id(data: bytes, like: str) -> str:
-    """The id git gives a blob, in the hash of the id `like`."""
-    import hashlib
-
-    made = hashlib.sha1 if len(like) == 40 else hashlib.sha256
-    return made(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 def _damaged(message: str) -> GitError:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from happening import crc, entry, line, made, writer
 from tbdx.core import chain
+from tbdx.core.digest import hexdigest
 
 few = settings(max_examples=150, deadline=None, database=None, derandomize=True)
 W = writer("a")
@@ -67,7 +68,7 @@ def test_seqs_rise_in_every_journal_and_a_fork_is_told_and_begins_where_its_pare
         assert seqs == sorted(set(seqs)) and {e.name for e in entries} <= {name}
         if name != W:
             parent, after = made_.parents[name]
-            assert entries[0].seq == after + 1 and name == f"{W}~{chain.digest(entries[0].raw)[:8]}"
+            assert entries[0].seq == after + 1 and name == f"{W}~{hexdigest(entries[0].raw)[:8]}"
             assert parent in made_.of
     assert sum(p.kind == "fork" for p in made_.problems) == len(made_.parents)
 
@@ -79,10 +80,10 @@ def follow(after: bytes | None, seq: int, ms: int, **more: Any) -> bytes:
 def test_of_two_lines_with_one_seq_the_smaller_digest_keeps_the_name_and_what_follows_goes_with_its_line() -> None:
     first = follow(None, 1, 0)
     left, right = (follow(first, 2, n) for n in (1, 2))
-    small, large = sorted([left, right], key=chain.digest)
+    small, large = sorted([left, right], key=hexdigest)
     after_small, after_large = follow(small, 3, 5), follow(large, 3, 6)
     made_ = assembled([after_large, large, first, after_small, small])
-    fork = f"{W}~{chain.digest(large)[:8]}"
+    fork = f"{W}~{hexdigest(large)[:8]}"
     assert journals(made_) == {W: [first, small, after_small], fork: [large, after_large]}
     assert made_.parents == {fork: (W, 1)}
     assert (
@@ -92,9 +93,9 @@ def test_of_two_lines_with_one_seq_the_smaller_digest_keeps_the_name_and_what_fo
 
 
 def test_two_first_lines_are_a_fork_from_the_beginning() -> None:
-    small, large = sorted((follow(None, 1, n) for n in (1, 2)), key=chain.digest)
+    small, large = sorted((follow(None, 1, n) for n in (1, 2)), key=hexdigest)
     made_ = assembled([large, small])
-    assert journals(made_) == {W: [small], f"{W}~{chain.digest(large)[:8]}": [large]}
+    assert journals(made_) == {W: [small], f"{W}~{hexdigest(large)[:8]}": [large]}
 
 
 def test_a_gap_and_a_broken_prev_are_told_and_the_lines_are_kept() -> None:
@@ -177,7 +178,7 @@ def test_a_journal_is_told_as_runs_of_lines_that_follow_each_other() -> None:
 
 def test_a_cursor_that_saw_one_branch_of_a_fork_has_not_seen_the_other() -> None:
     first = follow(None, 1, 0)
-    small, large = sorted((follow(first, 2, n) for n in (1, 2)), key=chain.digest)
+    small, large = sorted((follow(first, 2, n) for n in (1, 2)), key=hexdigest)
     both = assembled([first, small, large])
     for seen in (small, large):  # also the one that was called by the writer's name before the other came
         ids, missing = chain.consumed(both, {W: (2, crc(seen), [])})

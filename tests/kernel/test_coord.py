@@ -82,6 +82,8 @@ def test_two_clones_that_work_offline_in_between_come_to_the_same_views_and_a_th
     assert seen(c) == seen(a) and digests(c) == digests(a)
     marks = [json.loads(r) for r in c.run("ev", "tail").out.splitlines()[:-1]]
     assert all(row.get("unverified") or row.get("derived") for row in marks)
+    said = git(c.path, "log", "--format=%B", "tbd-coord")
+    assert "from it.bundle " in said and str(a.path.parent) not in said
     assert c.run("bundle", "apply", str(a.path.parent / "it.bundle")).code == 0 and digests(c) == digests(a)
 
 
@@ -96,6 +98,12 @@ def test_where_the_server_refuses_the_branch_another_clone_harvests_the_outbox(c
     assert done.code == 6, done
     held = [*(a.path / ".coord/outbox").rglob("*.jsonl")]
     assert len(held) == 1 and b'"n":1' in held[0].read_bytes()
+    beside = a.path / ".coord/outbox/other~0123456789abc/1-1-01234567.jsonl"  # of who works on the same branch
+    beside.parent.mkdir()
+    beside.write_text("theirs\n")
+    emit(a, "anna", 2)
+    assert a.run("sync").code == 6 and beside.read_text() == "theirs\n"
+    shutil.rmtree(beside.parent)
     git(a.path, "checkout", "-q", "-b", "session")
     git(a.path, "add", "-f", ".coord")
     git(a.path, "commit", "-qm", "outbox")
@@ -105,7 +113,7 @@ def test_where_the_server_refuses_the_branch_another_clone_harvests_the_outbox(c
     sync(b)
     assert set(seen(a)) <= set(seen(b))
     shown = [json.loads(r) for r in b.run("ev", "tail", "--type", "x.y").out.splitlines()[:-1]]
-    assert [row["unverified"] for row in shown] == [True]
+    assert [row["unverified"] for row in shown] == [True, True]
     assert f"session {commit}" in git(origin(a), "log", "--format=%B", "tbd-coord")
     settle(a, b)
     assert not (a.path / ".coord").exists()
@@ -263,6 +271,15 @@ def test_a_fork_whose_seqs_were_compacted_meanwhile_is_in_every_view_and_stream(
     assert views.materialize(a.kernel, "status").rows["types"]["x.y"] == 9
     shutil.rmtree(b.path / ".git/tbdx/cache")
     assert digests(b) == digests(a)
+
+
+def test_settings_of_ours_that_cannot_be_read_keep_events_here_and_stop_nothing_else(clones: Clones) -> None:
+    a, _ = clones
+    (a.path / ".tbd/tbdx.yml").write_bytes(b"\xff: [\n")
+    made = a.run("create", "T")
+    done = a.run("sync")
+    assert made.code == done.code == 0 and "tbdx.yml" in done.err and "stay in this clone" in done.err
+    assert git(origin(a), "for-each-ref", "refs/heads/tbd-coord") == "" and a.json("coord", "status")["on"] is False
 
 
 # everything at once

@@ -33,8 +33,8 @@ class Branch:
 
     def carry(self, of: str, lines: list[bytes]) -> None:
         rows = [(json.loads(raw)["seq"], raw) for raw in lines]
-        for first, last, content in stream.pieces(rows):
-            path = self.top / f"carried/{of}/{stream.carried_name(first, last, content)}"
+        for first, last, content in chain.pieces(rows, journal.SEAL):
+            path = self.top / f"carried/{of}/{chain.carried_name(first, last, content)}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 

@@ -447,11 +447,11 @@ _BEFORE_A_WRITE = [
 # (file, the n-th lock of events there, what holds it, the case)
 _OF_EVENTS = [
     ("kernel/journal.py", 1, "ev emit", "ev emit"),
-    ("kernel/stream.py", 1, "ev import", "ev import"),
+    ("kernel/carried.py", 1, "ev import", "ev import"),
     ("kernel/coord.py", 1, "sync without a remote", "sync without a remote"),
     ("kernel/coord.py", 2, "sync", "sync"),
     ("kernel/coord.py", 3, "a look at what came", "look at what came"),
-    ("kernel/coord.py", 4, "bundle apply", "bundle apply"),
+    ("kernel/carried.py", 2, "bundle apply", "bundle apply"),
     ("kernel/bundle.py", 1, "bundle create", "bundle create"),
     ("kernel/coordination.py", 1, "coord on", "coord on"),
 ]

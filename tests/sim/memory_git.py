@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tbdx.core.digest import blob_id
 from tbdx.errors import Disk
 from tbdx.errors import Git as GitError
 from tbdx.store.failpoint import reach
 from tbdx.store.git import Git
 from tbdx.store.layout import Repo
-from tbdx.store.objects import PACK_FROM, PLAIN, Change, blob_id
+from tbdx.store.objects import PACK_FROM, PLAIN, Change
 
 Tree = Mapping[str, tuple[str, str]]  # path -> (mode, blob)
 SHA1 = "0" * 40

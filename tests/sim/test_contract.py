@@ -11,11 +11,12 @@ import pytest
 from conftest import git as run_git
 from conftest import new_git
 from sim.memory_git import Memory, MemoryGit
+from tbdx.core.digest import blob_id
 from tbdx.errors import Git as GitError
 from tbdx.store import failpoint
 from tbdx.store.git import Git
 from tbdx.store.layout import Repo
-from tbdx.store.objects import Change, blob_id
+from tbdx.store.objects import Change
 from tbdx.store.worktree import SCAFFOLD, identity
 
 BRANCH, REF = "tbd-sync", "refs/heads/tbd-sync"
