@@ -106,11 +106,11 @@ class Clock:
         return self.at
 
 
-def fixed_entropy() -> Callable[[int], bytes]:
-    """Bytes that are the same in every run and differ at every call."""
+def fixed_entropy(start: int = 0) -> Callable[[int], bytes]:
+    """Bytes that are the same in every run and differ at every call, and from those of another start."""
     import hashlib
 
-    numbers = itertools.count()
+    numbers = itertools.count(start)
     return lambda n: hashlib.shake_128(str(next(numbers)).encode()).digest(n)
 
 

