@@ -14,6 +14,8 @@
     ├── Git              1  git            git refused or is missing
     ├── Sync             1  sync           part of the sync was withheld or could not be merged
     ├── NotPublished     6  not_published  everything is kept here, nothing is lost, the remote lacks it
+    ├── NotYours         1  not_addressed  a message that is to others, who are named
+    ├── Held             4  held           somebody else has it, who is named
     ├── Stale            4  stale          the entity's version is not the one the caller named
     ├── Gone             5  cursor_gone    what the cursor is past was compacted: go on from a checkpoint
     └── Nothing          3  nothing        nothing matched, or the time was up
@@ -24,6 +26,10 @@ The number is the exit code, the word the stable `code` of the JSON form, `type`
 """
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class TbdxError(Exception):
@@ -119,6 +125,29 @@ class Sync(TbdxError):
 
 class NotPublished(Sync):
     exit_code, code = 6, "not_published"
+
+
+class NotYours(TbdxError):
+    code, type = "not_addressed", "NotAddressedError"
+
+    def __init__(self, message_id: str, recipients: Sequence[str], reader: str) -> None:
+        to = ", ".join(recipients[:5]) + (f" and {len(recipients) - 5} more" if len(recipients) > 5 else "")
+        super().__init__(f"{message_id} is to {to or 'nobody'}, not to {reader}", hint="--as NAME says who you are")
+        self.message_id, self.recipients = message_id, list(recipients)
+
+    def facts(self) -> dict[str, object]:
+        return {"message_id": self.message_id, "recipients": self.recipients}
+
+
+class Held(TbdxError):
+    exit_code, code, type = 4, "held", "HeldError"
+
+    def __init__(self, message: str, holder: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.holder = holder
+
+    def facts(self) -> dict[str, object]:
+        return {"holder": self.holder}
 
 
 class Stale(TbdxError):

@@ -1,4 +1,4 @@
-"""The entry points `tbdx`, `wk` and `ev`: parse, call one function, turn every failure into a line and a code.
+"""The entry points `tbdx`, `wk`, `ev` and `msg`: parse, call one function, turn every failure into a line and a code.
 
 A plain command line is read directly, every other one by click commands made from the same table. The only catch-all.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import click
 
-TOOLS = ("tbdx", "wk", "ev")
+TOOLS = ("tbdx", "wk", "ev", "msg")
 ABOUT = "Issues and coordination for agents and people, in git alone. A drop-in tbd."
 
 
@@ -169,6 +169,8 @@ _GROUPS = {
     "shim": "A tbd launcher",
     "wk": "Entities by id, by file and by query",
     "ev": "What happened: events, journals, views",
+    "msg": "Messages: a mailbox for each agent",
+    "agent": "Agents: who they are, and what they are about",
     "coord": "Whether events are shared",
 }
 

@@ -41,6 +41,11 @@ _DIR: Option = ("dir", ("--dir",), "PATH", "a folder anywhere")
 _OUTBOX: Option = ("outbox", ("--outbox",), "", "the workspace for what could not be published")
 _KEY: Option = ("key", ("--idempotency-key",), "KEY", "the same, however often it is sent")
 _SINCE: Option = ("since", ("--since",), "CURSOR", "past this cursor, from an earlier bookmark")
+_ME: Option = ("me", ("--me",), "ADDR", "who reads: agent:NAME, human:NAME, or a role, group or issue to look at")
+_BODY: Option = ("body", ("--body",), "TEXT", "the text; @FILE reads a file, - stdin")
+_SECRET: Option = ("allow_secret", ("--allow-secret",), "", "take what looks like a secret")
+_IMPORTANCE: Option = ("importance", ("--importance",), "HOW", "low, normal, high or urgent")
+_THREAD: Option = ("thread", ("--thread",), "ID", "of a thread")
 _FORMAT: Option = ("format", ("--format",), "FORM", "json, text or cloudevents")
 _FILTERS: tuple[Option, ...] = (
     ("type", ("--type",), "GLOB*", "of a type: work.closed, work.*, **"),
@@ -364,7 +369,7 @@ COMMANDS: dict[str, Row] = {
             ("body", ("--body",), "JSON", "what there is to tell; - reads stdin"),
             _KEY,
             ("wait", ("--wait",), "HOW", "local (the default) or pushed"),
-            ("allow_secret", ("--allow-secret",), "", "take what looks like a secret"),
+            _SECRET,
             _AS,
         ),
     ),
@@ -373,7 +378,7 @@ COMMANDS: dict[str, Row] = {
         "ev:replay",
         "Fold a recorded log in a fresh state",
         ("file",),
-        (("view", ("--view",), "VIEW", "work, status (the default), rejects or agents"),),
+        (("view", ("--view",), "VIEW", "work, inbox, threads, agents, status (the default) or rejects"),),
     ),
     "ev show": ("ev:show", "One event, and where it is", ("id",), ()),
     "ev schema": ("ev:schema", "The types of events, or the JSON Schema of one", ("type?",), ()),
@@ -383,13 +388,125 @@ COMMANDS: dict[str, Row] = {
     "ev verify": ("ev:verify", "Look for gaps, damage, forks and odd clocks", (), ()),
     "materialize": (
         "ev:materialize",
-        "What is so, by what happened: work, status, rejects or agents",
+        "What is so, by what happened: work, inbox, threads, agents, status or rejects",
         ("view",),
         (
             ("agent", ("--agent",), "NAME", "the rows of one agent"),
             ("at", ("--at",), "WHEN", "at an instant, or at a cursor"),
             ("explain", ("--explain",), "ID", "the events behind a row"),
         ),
+    ),
+    "msg send": (
+        "msg:send",
+        "Send a message",
+        (),
+        (
+            ("to", ("--to",), "ADDR*", "agent:NAME, role:NAME, group:NAME, human:NAME, work:ID or all"),
+            ("cc", ("--cc",), "ADDR*", "who should know of it, too"),
+            ("subject", ("--subject",), "TEXT", "one line"),
+            _BODY,
+            ("thread", ("--thread",), "ID", "the conversation that it belongs to"),
+            ("work", ("--work",), "ID", "the issue that it is about"),
+            ("reply_to", ("--reply-to",), "ID", "the message that it answers, in its thread"),
+            _IMPORTANCE,
+            ("ack_required", ("--ack-required",), "", "ask for an acknowledgement"),
+            ("ack_by", ("--ack-by",), "TIME", "until then: a full instant"),
+            _KEY,
+            _SECRET,
+            _AS,
+        ),
+    ),
+    "msg recv": (
+        "msg:recv",
+        "Messages to somebody; looking is not reading",
+        (),
+        (
+            _ME,
+            ("unread", ("--unread",), "", "only what is not read yet"),
+            ("max_tokens", ("--max-tokens",), "N", "leave texts out beyond so many tokens"),
+            _AS,
+        ),
+    ),
+    "msg read": ("msg:read", "Mark messages as read", ("ids...",), (_ME, _AS)),
+    "msg ack": ("msg:ack", "Acknowledge messages", ("ids...",), (_ME, _AS)),
+    "msg thread": ("msg:thread", "A conversation, by its id, a message, or an issue", ("id",), (_ME, _AS)),
+    "msg list": (
+        "msg:list_",
+        "Messages without their texts",
+        (),
+        (
+            _ME,
+            ("all", ("--all",), "", "those of others, too"),
+            ("sent", ("--sent",), "", "only what one sent"),
+            ("unread", ("--unread",), "", "only what is not read yet"),
+            ("overdue", ("--overdue",), "", "only where an acknowledgement is late"),
+            _THREAD,
+            ("work", ("--work",), "ID", "about an issue"),
+            _IMPORTANCE,
+            _LIMIT,
+            _AS,
+        ),
+    ),
+    "msg search": (
+        "msg:search",
+        'Messages that have all of the words; "words in quotes" as they stand',
+        ("query...",),
+        (("sender", ("--from",), "ADDR", "of a sender"), _THREAD, _LIMIT, _ME, _AS),
+    ),
+    "comment": (
+        "msg:comment",
+        "Say something about an issue, to all who have to do with it",
+        ("id", "text?"),
+        (
+            ("file", ("-f", "--file"), "PATH", "the text from a file; - reads stdin"),
+            ("reply_to", ("--reply-to",), "ID", "the comment that it answers"),
+            _IMPORTANCE,
+            _KEY,
+            _SECRET,
+            _AS,
+        ),
+    ),
+    "handoff": (
+        "msg:handoff",
+        "Hand an issue over, with a message that says how it stands",
+        ("id",),
+        (
+            ("to", ("--to",), "ADDR", "agent:NAME, who has it from now on"),
+            ("summary", ("--summary",), "TEXT", "how it stands; @FILE reads a file, - stdin"),
+            _SECRET,
+            _AS,
+        ),
+    ),
+    "agent register": (
+        "identity:register",
+        "Make an agent known by its name; again, to give it roles and groups",
+        ("name?",),
+        (
+            ("role", ("--role",), "NAME*", "what it does: role:NAME reaches it"),
+            ("group", ("--group",), "NAME*", "whom it belongs to: group:NAME reaches it"),
+            _AS,
+        ),
+    ),
+    "agent list": ("identity:list_", "The agents", (), (("all", ("--all",), "", "retired ones too"),)),
+    "agent show": ("identity:show", "One agent", ("name?",), (_AS,)),
+    "agent retire": ("identity:retire", "An agent is no more; its mail is kept", ("name",), (_AS,)),
+    "agent start": (
+        "identity:start",
+        "Begin a session",
+        (),
+        (("session", ("--session",), "ID", "its id; else the harness's own, else a new one"), _AS),
+    ),
+    "agent end": (
+        "identity:end",
+        "End a session",
+        (),
+        (("session", ("--session",), "ID", "its id; else the one of this shell, else the last"), _AS),
+    ),
+    "agent status": (
+        "identity:status",
+        "Say what one is about; others learn of it once a minute at most",
+        ("state",),
+        (("note", ("--note",), "TEXT", "more about it"), _AS),
     ),
     "coord on": ("coord:on", "Share events, on a branch of their own", (), ()),
     "coord off": ("coord:off", "Keep events in this clone", (), ()),

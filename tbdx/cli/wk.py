@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tbdx.cli.common import Call
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 def get(c: Call) -> None:
     from tbdx.kernel import records
@@ -28,12 +32,23 @@ def put(c: Call) -> None:
 
 
 def query(c: Call) -> None:
-    from tbdx.cli.lists import row
     from tbdx.kernel import records
 
     for entity in records.query(c.kernel, c["expr"]):
         if c.json:
             c.out.data(entity, None)
         else:
-            fields = (entity[name] for name in ("priority", "status", "kind", "title"))
-            c.out.text(row(c.kernel.display(entity["id"]), *fields))
+            c.out.text(_row(c, entity))
+
+
+def _row(c: Call, entity: dict[str, Any]) -> str:
+    from tbdx.cli.lists import row
+    from tbdx.cli.output import one_line
+
+    if entity["type"] == "is":
+        return row(c.kernel.display(entity["id"]), *(entity[name] for name in ("priority", "status", "kind", "title")))
+    if entity["type"] == "ms":
+        text = f"{entity['from']} -> {', '.join(entity['to'])}  {entity.get('subject') or ''}"
+    else:
+        text = entity["name"]
+    return one_line(f"{entity['id']}  {text}".rstrip())

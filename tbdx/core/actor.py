@@ -16,6 +16,9 @@ HARNESSES = (
     ("codex", ("CODEX_",)),
     ("gemini-cli", ("GEMINI_",)),
 )
+# variables in which harnesses tell their own session's id, after ours
+SESSIONS = ("TBDX_SESSION", "CLAUDE_SESSION_ID", "CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID", "GEMINI_SESSION_ID")
+LONGEST = 64  # characters of a name; a longer one is cut, and ends with a digest of the whole
 MODELS = ("TBD_AGENT_MODEL", "ANTHROPIC_MODEL", "CODEX_MODEL")
 
 
@@ -36,7 +39,24 @@ def harness_of(env: Mapping[str, str]) -> str:
     return "unknown"
 
 
+def session_of(env: Mapping[str, str]) -> str | None:
+    """The session that a command belongs to, where anything tells."""
+    return next((env[name] for name in SESSIONS if env.get(name)), None)
+
+
 def slug(text: str) -> str:
-    """Lower case; every run of other characters than `[a-z0-9@._-]` is one dash, none at the ends."""
+    """Lower case; every run of other characters than `[a-z0-9@._-]` is one dash, none at the ends; LONGEST at most.
+
+    However its accents are written, a text gives one slug.
+    """
+    if not text.isascii():
+        from unicodedata import normalize
+
+        text = normalize("NFC", text)
     out = "".join(c if (c.isascii() and c.isalnum()) or c in "@._-" else "\0" for c in text.lower())
-    return "-".join(part for part in out.split("\0") if part).strip("-")
+    out = "-".join(part for part in out.split("\0") if part).strip("-")
+    if len(out) > LONGEST:
+        from tbdx.core.digest import hexdigest
+
+        out = f"{out[: LONGEST - 9]}-{hexdigest(out.encode())[:8]}"
+    return out

@@ -23,6 +23,7 @@ _ID_CHARS = BASE32.upper().encode()
 
 class Actor(msgspec.Struct, gc=False):
     agent_id: str
+    session_id: object = None
 
 
 class Refs(msgspec.Struct, gc=False):
@@ -55,6 +56,13 @@ class Body(msgspec.Struct, gc=False):
     replaces: str | None = None
     to: object = None
     fields: Fields | None = None
+    recipients: object = None
+    ids: object = None
+    message_id: object = None
+    importance: object = None
+    ack_required: object = None
+    ack_by: object = None
+    reader: object = None
 
 
 class Line(msgspec.Struct, gc=False):

@@ -97,14 +97,11 @@ def join_body(description: str | None, notes: str | None) -> str:
 def parse(text: str, expect: str | None = None) -> dict[str, Any]:
     """The issue in a file's text, checked. `expect` is the id that the file's name promises. Raises BadFile."""
     front, body = split(text)
-    try:
-        fields, lines = canon.loads(front), None
-    except canon.Declined:
-        fields, lines = _parse_slowly(front)
+    fields, lines = front_matter(front)
     issue = with_defaults(fields)
     for name in BODY:
         if name in fields:
-            raise BadFile(f"{name} belongs below the front matter", line=_line_of(name, front, lines))
+            raise BadFile(f"{name} belongs below the front matter", line=line_of(name, front, lines))
     description, notes = split_body(body)
     if description:
         issue["description"] = description
@@ -113,9 +110,9 @@ def parse(text: str, expect: str | None = None) -> dict[str, Any]:
     wrong = problems(issue)
     if wrong:
         name, what = wrong[0]
-        raise BadFile(f"{name}: {what}", line=_line_of(name, front, lines))
+        raise BadFile(f"{name}: {what}", line=line_of(name, front, lines))
     if expect is not None and issue["id"] != expect:
-        raise BadFile(f"id: the file is named {expect} but holds {issue['id']}", line=_line_of("id", front, lines))
+        raise BadFile(f"id: the file is named {expect} but holds {issue['id']}", line=line_of("id", front, lines))
     return issue
 
 
@@ -144,7 +141,12 @@ def rewrite(text: str, new: dict[str, Any]) -> str:
     return f"---\n{head}---\n{body}"
 
 
-def _parse_slowly(front: str) -> tuple[dict[str, Any], dict[str, int]]:
+def front_matter(front: str) -> tuple[dict[str, Any], dict[str, int] | None]:
+    """(the fields, the line of each where it had to be looked at). Raises BadFile."""
+    try:
+        return canon.loads(front), None
+    except canon.Declined:
+        pass
     from tbdx.core import loose
 
     for n, line in enumerate(front.split("\n")):
@@ -153,7 +155,7 @@ def _parse_slowly(front: str) -> tuple[dict[str, Any], dict[str, int]]:
     return loose.load_map(front, first_line=2)
 
 
-def _line_of(name: str, front: str, lines: dict[str, int] | None) -> int:
+def line_of(name: str, front: str, lines: dict[str, int] | None) -> int:
     """The line of a field in the file, 1 when it is not there."""
     if lines is None:
         lines = {line.partition(":")[0]: n for n, line in enumerate(front.split("\n"), 2) if line[:1] != " "}

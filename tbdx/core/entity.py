@@ -25,14 +25,19 @@ BODY_MAX = 50_000
 LABELS_MAX, LABEL_MAX, DEPENDENCIES_MAX = 100, 64, 1_000  # what commands add to; files may hold more
 DEFAULTS = {"kind": "task", "status": "open", "priority": 2, "labels": [], "dependencies": []}
 
-# A collection is a directory under data-sync and an id prefix; issues for now, and the code that reads and writes
-# entity files asks only this table.
-COLLECTIONS = {"issue": ("issues", "is")}
+# A collection is a directory under data-sync and an id prefix; the code that reads and writes entity files asks only
+# this table. The fields of issues are below, those of the others in `core.kinds`.
+COLLECTIONS = {
+    "issue": ("issues", "is"),
+    "agent": ("agents", "agid"),
+    "message": ("messages", "ms"),
+    "artifact": ("artifacts", "ar"),
+}
 # folders whose files never change once they are written, by the kernel contract
 IMMUTABLE = ("messages/", "artifacts/")
 
 # (field, what it holds, True when clients below f08 keep it, how two changed values meet)
-# In the order of the file. What it holds: see `_CHECKS`; "!" it must be there, "?" it may be null.
+# In the order of the file. What it holds: see `CHECKS`; "!" it must be there, "?" it may be null.
 # How they meet: see `core.meet`.
 FIELDS: tuple[tuple[str, str, bool, str], ...] = (
     ("type", "type!", True, "fixed"),
@@ -122,7 +127,7 @@ def overgrown(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str,
             out.append((name, f"Expected at most {most}, received {len(now)}"))
         long = [text for text in added if len(text) > LABEL_MAX] if name == "labels" else []
         if long:
-            out.append((name, f"Expected texts of at most {LABEL_MAX} characters, received {_show(min(long))}"))
+            out.append((name, f"Expected texts of at most {LABEL_MAX} characters, received {shown(min(long))}"))
     return out
 
 
@@ -144,7 +149,7 @@ def _field_problems(issue: dict[str, Any]) -> list[tuple[str, str]]:
             if name in _REQUIRED:
                 out.append((name, "Required"))
         elif not (issue[name] is None and may_be_null) and not is_good(issue[name]):
-            out.append((name, f"{complain}, received {_show(issue[name])}"))
+            out.append((name, f"{complain}, received {shown(issue[name])}"))
     return out
 
 
@@ -164,7 +169,7 @@ def _together(issue: dict[str, Any]) -> list[tuple[str, str]]:
     return out
 
 
-def _show(value: Any) -> str:
+def shown(value: Any) -> str:
     text = f"'{value}'" if isinstance(value, str) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -222,7 +227,7 @@ _ENUMS: dict[str, tuple[Any, ...]] = {
     "hold": HOLDS,
     "resolution": RESOLUTIONS,
 }
-_CHECKS: dict[str, Callable[[Any], bool]] = {
+CHECKS: dict[str, Callable[[Any], bool]] = {
     "issue": is_internal,
     "issues": _is_issues,
     "title": _is_title,
@@ -235,7 +240,7 @@ _CHECKS: dict[str, Callable[[Any], bool]] = {
     "instant": is_instant,
     "map": _is_map,
 }
-_EXPECTED = {
+EXPECTED = {
     "issue": "Expected is- and a ULID",
     "issues": "Expected a list of is- ids",
     "title": f"Expected text of 1 to {TITLE_MAX} characters",
@@ -260,11 +265,11 @@ def _options(of: tuple[Any, ...]) -> str:
 
 _REQUIRED = {name for name, holds, *_ in FIELDS if holds[-1] == "!"}
 for _kind, _of in _ENUMS.items():
-    _CHECKS[_kind] = _member_of(_of)
-    _EXPECTED[_kind] = f"Invalid enum value. Expected {_options(_of)}"
+    CHECKS[_kind] = _member_of(_of)
+    EXPECTED[_kind] = f"Invalid enum value. Expected {_options(_of)}"
 # field -> (its check, whether it may be null, what to say of a wrong value), in the table's order
 _RULES = {
-    name: (_CHECKS[kind], holds[-1] == "?", _EXPECTED[kind])
+    name: (CHECKS[kind], holds[-1] == "?", EXPECTED[kind])
     for name, holds, *_ in FIELDS
     for kind in (holds.rstrip("!?"),)
 }

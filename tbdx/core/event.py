@@ -169,26 +169,32 @@ def segment(writer: str, first: int) -> str:
 
 # what a fold sees
 
-# what folds look at in a body: strings, where they are there at all, but for `to` and `fields`
+# what folds look at in a body: these are strings, where they are there at all
 ACTED_ON: tuple[str, ...] = ("title", "blob", "was", "reason", "summary", "url", "field", "attic", "state", "name")
 ACTED_ON += ("replaces",)
-BODY = (*ACTED_ON, "to", "fields")
+# and these may be anything
+LOOKED_AT = ("to", "fields", "recipients", "ids", "message_id", "importance", "ack_required", "ack_by", "reader")
+BODY = (*ACTED_ON, *LOOKED_AT)
 
 
 class Actor:
-    __slots__ = ("agent_id",)
+    __slots__ = ("agent_id", "session_id")
 
     def __init__(self, actor: Mapping[str, Any]) -> None:
         self.agent_id: str = actor["agent_id"]
+        self.session_id: object = actor.get("session_id")
 
 
 class Refs:
     """Those of the refs that folds look at; None where an event has none."""
 
-    __slots__ = ("work_id",)
+    __slots__ = ("message_id", "reply_to", "thread_id", "work_id")
 
     def __init__(self, refs: Mapping[str, Any]) -> None:
         self.work_id: str | None = refs.get("work_id")
+        self.message_id: str | None = refs.get("message_id")
+        self.thread_id: str | None = refs.get("thread_id")
+        self.reply_to: str | None = refs.get("reply_to")
 
 
 class Body:

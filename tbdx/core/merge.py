@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 DATA = ".tbd/data-sync/"
 ISSUES = DATA + "issues/"
+AGENTS = DATA + "agents/"
 NAMES = DATA + "mappings/ids.yml"
 RULES = {name: rule for name, _, _, rule in FIELDS} | dict.fromkeys(BODY, "lines")
 STATE = [name for name, rule in RULES.items() if rule == "state"]
@@ -119,13 +120,16 @@ def _meet_issues(
 
 def _meet_others(path: str, was: bytes | None, a: bytes | None, b: bytes | None, out: Files) -> None:
     """A file that is no issue: by its front matter and its body, where all three versions have them."""
+    from tbdx.core import kinds
+
     x, y, z = (_split(data) if path.endswith(".md") else None for data in (was, a, b))
     if x is None or y is None or z is None:
         _stand(path, None, (a, b), out)
         return
     losers: list[Issue] = []
     sides = later_first([y, z])
-    merged = _finish(_fields(x, sides, OTHER_RULES, lambda _, __, loser: losers.append(loser)), *sides)
+    rules = kinds.rules("agent") if path.startswith(AGENTS) else OTHER_RULES
+    merged = _finish(_fields(x, sides, rules, lambda _, __, loser: losers.append(loser)), *sides)
     chosen = (a if sides[0] is y else b) if merged is sides[0] else _join(merged)
     _stand(path, chosen, [data for data, side in ((a, y), (b, z)) if any(side is loser for loser in losers)], out)
 

@@ -5,43 +5,47 @@
     OP    := = != < <= > >= ~         (`~`: contains, in any case)
 
 What the entity holds decides how a value compares: numbers as numbers, instants as instants, everything else as text.
-An absent field is null: only `= null` and `!=` match it. A list matches when any of its items does.
+An absent field is null: only `= null` and `!=` match it. A list matches when any of its items does. A comparison is
+about the collections that know its field, and never holds, negated or not, for an entity of another one.
 """
 
 from __future__ import annotations
 
 from tbdx.core.entity import COLLECTIONS
+from tbdx.core.kinds import fields_of
 from tbdx.core.times import is_instant, to_ms
 from tbdx.errors import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     Token = tuple[str, str, int]
     Test = Callable[[dict[str, Any]], bool]
+    Node = tuple[Test, frozenset[str]]  # and the collections that it may hold for
 
 LONGEST = 10_000  # characters
 DEEPEST = 50  # parentheses and `not`s inside each other; each costs a few frames of the stack, here and in each match
 EXAMPLE = "for example: status = open and (labels = backend or priority <= P1) and not title ~ 'draft'"
 
-# a collection narrows by its name in `kind = NAME`; some come with their own table row in core.entity
-NAMES = frozenset(("issue", "agent", "message", "artifact", *COLLECTIONS))
+_ALL = frozenset(COLLECTIONS)
+_FIELDS = {kind: frozenset(fields_of(kind)) for kind in COLLECTIONS if kind != "issue"}
 _OF_TYPE = {prefix: name for name, (_, prefix) in COLLECTIONS.items()}
 _OPS = ("!=", "<=", ">=", "=", "<", ">", "~")
 _KEYWORDS = ("and", "or", "not", "in")
 _BLANK = " \t\r\n"
 
 
-def compile_query(expr: str) -> Callable[[dict[str, Any]], bool]:
-    """The predicate that `expr` says. Raises Usage, which names the column (from 1) where `expr` goes wrong."""
+def compile_query(expr: str) -> Node:
+    """(the predicate that `expr` says, the collections that it may hold for); `kind = message` narrows those. Raises
+    Usage, which names the column (from 1) where `expr` goes wrong."""
     if len(expr) > LONGEST:
         raise Usage(f"column {LONGEST + 1}: the expression is longer than {LONGEST} characters", hint=EXAMPLE)
     parser = _Parser(list(_tokens(expr)))
-    test = parser.either(0)
+    node = parser.either(0)
     parser.take("end", "expected `and`, `or` or the end")
-    return test
+    return node
 
 
 def _wrong(column: int, what: str) -> Usage:
@@ -115,32 +119,33 @@ class _Parser:
         self.at += found
         return found
 
-    def either(self, depth: int) -> Test:
-        tests = [self.both(depth)]
+    def either(self, depth: int) -> Node:
+        nodes = [self.both(depth)]
         while self.accept("or"):
-            tests.append(self.both(depth))
-        return tests[0] if len(tests) == 1 else lambda entity: any(test(entity) for test in tests)
+            nodes.append(self.both(depth))
+        kinds = _ALL.intersection(frozenset().union(*(kinds for _, kinds in nodes)))
+        return (lambda entity: any(test(entity) for test, _ in nodes), kinds) if len(nodes) > 1 else nodes[0]
 
-    def both(self, depth: int) -> Test:
-        tests = [self.one(depth)]
+    def both(self, depth: int) -> Node:
+        nodes = [self.one(depth)]
         while self.accept("and"):
-            tests.append(self.one(depth))
-        return tests[0] if len(tests) == 1 else lambda entity: all(test(entity) for test in tests)
+            nodes.append(self.one(depth))
+        kinds = _ALL.intersection(*(kinds for _, kinds in nodes))
+        return (lambda entity: all(test(entity) for test, _ in nodes), kinds) if len(nodes) > 1 else nodes[0]
 
-    def one(self, depth: int) -> Test:
+    def one(self, depth: int) -> Node:
         column = self.tokens[self.at][2]
         if depth > DEEPEST:
             raise _wrong(column, f"nested deeper than {DEEPEST} levels")
         if self.accept("not"):
-            test = self.one(depth + 1)
-            return lambda entity: not test(entity)
+            return _denied(*self.one(depth + 1))
         if self.accept("("):
-            test = self.either(depth + 1)
+            node = self.either(depth + 1)
             self.take(")", "expected `and`, `or` or `)`")
-            return test
+            return node
         return self.comparison()
 
-    def comparison(self) -> Test:
+    def comparison(self) -> Node:
         _, field, column = self.take("word", "expected a field")
         if not all(part and _is_name(part) for part in field.split(".")):
             raise _wrong(column, f"expected a field, not {field!r}")
@@ -149,13 +154,14 @@ class _Parser:
             raise _wrong(column, "expected one of = != < <= > >= ~ in")
         self.at += 1
         if op != "in":
-            return _compare(field, op, self.value(field))
+            return _compared(field, op, self.value(field))
         self.take("(", "expected `(` and the values after `in`")
-        tests = [_compare(field, "=", self.value(field))]
+        nodes = [_compared(field, "=", self.value(field))]
         while self.accept(","):
-            tests.append(_compare(field, "=", self.value(field)))
+            nodes.append(_compared(field, "=", self.value(field)))
         self.take(")", "expected `,` or `)`")
-        return lambda entity: any(test(entity) for test in tests)
+        kinds = frozenset[str]().union(*(kinds for _, kinds in nodes))
+        return lambda entity: any(test(entity) for test, _ in nodes), kinds
 
     def value(self, field: str) -> _Value:
         kind, text, column = self.tokens[self.at]
@@ -211,12 +217,26 @@ def _number(text: str) -> int | float | None:
 _ORDERS: dict[str, tuple[int, ...]] = {"=": (0,), "<": (-1,), "<=": (-1, 0), ">": (1,), ">=": (0, 1)}
 
 
-def _compare(field: str, op: str, value: _Value) -> Test:
+def kind_of(entity: Mapping[str, Any]) -> str:
+    return _OF_TYPE.get(str(entity.get("type")), "issue")
+
+
+def _denied(test: Test, kinds: frozenset[str]) -> Node:
+    return lambda entity: kind_of(entity) in kinds and not test(entity), kinds
+
+
+def _compared(field: str, op: str, value: _Value) -> Node:
+    if field == "kind" and value.text in COLLECTIONS and op in ("=", "!="):
+        kinds = frozenset((value.text,)) if op == "=" else _ALL - {value.text}
+        return lambda entity: kind_of(entity) in kinds, kinds
+    kinds = frozenset(kind for kind in COLLECTIONS if kind == "issue" or field.split(".")[0] in _FIELDS[kind])
+    test = _compare(field, "=" if op == "!=" else op, value)
     if op == "!=":
-        equal = _compare(field, "=", value)
-        return lambda entity: not equal(entity)
-    if field == "kind" and op == "=" and value.text in NAMES:
-        return lambda entity: _OF_TYPE.get(entity.get("type", "")) == value.text
+        return _denied(test, kinds)
+    return lambda entity: kind_of(entity) in kinds and test(entity), kinds
+
+
+def _compare(field: str, op: str, value: _Value) -> Test:
     if value.is_null:
         return lambda entity: op == "=" and _find(entity, field) is None
     if op == "~":

@@ -11,6 +11,7 @@ of; any other blob says that the issue was changed without an event, and then th
 
 from __future__ import annotations
 
+from tbdx.core import mail
 from tbdx.core.digest import hexdigest
 from tbdx.core.event import KEY_DAYS, ms_of
 from tbdx.core.jsontext import dumps
@@ -42,6 +43,7 @@ def _item() -> State:
         "created_by": None,
         "holder": None,
         "claimed_at": None,
+        "claimers": [],  # all who ever held it
         "closed_by": None,
         "reason": None,
         "handed": None,  # [from, to, summary] of the last hand-over
@@ -102,6 +104,8 @@ def _claimed(item: State, e: Fact, body: Any, agent: str, judged: bool) -> str |
     if judged and item["holder"] not in (None, agent):
         return f"held by {item['holder']}"
     item["open"], item["holder"], item["claimed_at"] = True, agent, e.event_id
+    if agent not in item["claimers"]:
+        item["claimers"].append(agent)
     return None
 
 
@@ -123,6 +127,8 @@ def _handed_off(item: State, e: Fact, body: Any, agent: str, judged: bool) -> st
     if judged and item["open"] is False:
         return f"closed, by {item['closed_by']}"
     item["holder"], item["claimed_at"] = to, e.event_id
+    if to not in item["claimers"]:
+        item["claimers"].append(to)
     item["handed"] = [agent, to, body.summary]
     return None
 
@@ -194,39 +200,44 @@ def _fold_log(state: State, facts: Iterable[Fact]) -> None:
             state["retired"].append(e.body.replaces)
 
 
-# agents: {agent: {"name", "state", "sessions", "events", "first", "last", "writers"}}
+# agents: {agent: {"name", "state", "sessions": {session: [event id, writer]}, "events", "first", "last", "writers"}}
 
 
 def _fold_agents(state: State, facts: Iterable[Fact]) -> None:
     for e in facts:
         agent = state.get(e.actor.agent_id)
         if agent is None:
-            agent = {"name": None, "state": None, "sessions": 0, "events": 0, "first": e.event_id, "writers": {}}
+            agent = {"name": None, "state": None, "sessions": {}, "events": 0, "first": e.event_id, "writers": {}}
             state[e.actor.agent_id] = agent
         agent["events"] += 1
         agent["last"] = e.event_id
         agent["writers"][e.writer] = None
         if e.type[:6] == "agent.":
-            _told_of_itself(agent, e.type, e.body)
+            _told_of_itself(agent, e)
 
 
-def _told_of_itself(agent: State, type_: str, body: Any) -> None:
-    if type_ == "agent.registered":
-        agent["name"] = body.name
-    elif type_ == "agent.status":
-        agent["state"] = body.state
-    elif type_ == "agent.session_started":
-        agent["sessions"] += 1
-    elif type_ == "agent.session_ended":
-        agent["sessions"] = max(0, agent["sessions"] - 1)
+def _told_of_itself(agent: State, e: Fact) -> None:
+    if e.type == "agent.registered":
+        agent["name"] = e.body.name
+    elif e.type == "agent.status":
+        agent["state"] = e.body.state
+    elif isinstance(e.actor.session_id, str):
+        if e.type == "agent.session_started":
+            agent["sessions"][e.actor.session_id] = [e.event_id, e.writer]
+        elif e.type == "agent.session_ended":
+            agent["sessions"].pop(e.actor.session_id, None)
 
 
-# keys: {"agent type key": [event id, writer, seq, what it said, work id, later]}, the first of each in total order;
-# later: {event id: [type, agent, work id]} of those that came after it, and have no effect
+# keys: {"agent type key": [event id, writer, seq, what it said, what it is about, later]}, the first of each in total
+# order; later: {event id: [type, agent, what it is about]} of those that came after it, and have no effect
 
 
 def key_name(agent: str, type_: str, key: str) -> str:
     return f"{agent} {type_} {key}"
+
+
+def _about(e: Fact) -> str | None:
+    return e.refs.message_id or e.refs.work_id
 
 
 def _fold_keys(state: State, facts: list[Fact]) -> list[Fact]:
@@ -238,9 +249,9 @@ def _fold_keys(state: State, facts: list[Fact]) -> list[Fact]:
             name = key_name(e.actor.agent_id, e.type, key)
             first = state.get(name)
             if first is None or ms_of(e.event_id) - ms_of(first[0]) > KEY_MS:
-                state[name] = [e.event_id, e.writer, e.seq, e.said, e.refs.work_id, {}]
+                state[name] = [e.event_id, e.writer, e.seq, e.said, _about(e), {}]
             else:
-                first[5][e.event_id] = [e.type, e.actor.agent_id, e.refs.work_id]
+                first[5][e.event_id] = [e.type, e.actor.agent_id, _about(e)]
                 repeats.add(e.event_id)
     return [e for e in facts if e.event_id not in repeats] if repeats else facts
 
@@ -251,13 +262,17 @@ PARTS: dict[str, tuple[Callable[[], State], Callable[[State, list[Fact]], Any]]]
     "work": (_new_work, _fold_work),
     "log": (_new_log, _fold_log),
     "agents": (dict, _fold_agents),
+    "mail": (mail.new_mail, mail.fold_mail),
+    "marks": (dict, mail.fold_marks),
 }
 # view -> the parts that it is made of
 VIEWS: dict[str, tuple[str, ...]] = {
     "work": ("keys", "work"),
-    "status": ("keys", "log"),
-    "rejects": ("keys", "work"),
+    "inbox": ("keys", "work", "mail", "marks"),
+    "threads": ("keys", "mail"),
     "agents": ("keys", "agents"),
+    "status": ("keys", "log"),
+    "rejects": ("keys", "work", "mail"),
 }
 
 
@@ -308,7 +323,8 @@ _FROM_EVENTS = ("created_by", "holder", "closed_by", "reason", "links", "conflic
 
 
 def rows(view: str, state: State, files: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
-    """A view as {key: row}, in the order of keys. `files`: issue id -> fields, for `work` and `status`."""
+    """A view as {key: row}, in the order of keys. `files`: id -> fields, of issues for `work` and `status`, of messages
+    whose event is not here for `inbox` and `threads`."""
     return _ROWS[view](state, files or {})
 
 
@@ -357,14 +373,36 @@ def _reject_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[s
     for first, *_, later in state["keys"].values():
         rows |= {event: [*row, f"repeats {first}, under the same key"] for event, row in later.items()}
     names = ("type", "agent", "work_id", "reason")
-    return {event: dict(zip(names, row, strict=True)) for event, row in sorted(rows.items())}
+    out = {event: dict(zip(names, row, strict=True)) for event, row in rows.items()}
+    names = ("type", "agent", "message_id", "reason")
+    out |= {event: dict(zip(names, row, strict=True)) for event, row in state["mail"]["rejects"].items()}
+    return dict(sorted(out.items()))
+
+
+def _inbox_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Messages, and what was rejected: its author finds it here."""
+    return mail.inbox_rows(state["mail"], state["marks"], files) | _reject_rows(state, {})
+
+
+def _thread_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return mail.thread_rows(state["mail"], files)
 
 
 def _agent_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {agent: row | {"writers": sorted(row["writers"])} for agent, row in sorted(state["agents"].items())}
+    return {
+        agent: row | {"sessions": sorted(row["sessions"]), "writers": sorted(row["writers"])}
+        for agent, row in sorted(state["agents"].items())
+    }
 
 
-_ROWS = {"work": _work_rows, "status": _status_rows, "rejects": _reject_rows, "agents": _agent_rows}
+_ROWS = {
+    "work": _work_rows,
+    "inbox": _inbox_rows,
+    "threads": _thread_rows,
+    "agents": _agent_rows,
+    "status": _status_rows,
+    "rejects": _reject_rows,
+}
 
 
 class View:
@@ -379,11 +417,15 @@ class View:
         """The keys of the rows that are an agent's, or name it as the one who holds, made, or did it."""
         wanted = (agent.removeprefix("agent:"), f"agent:{agent.removeprefix('agent:')}")
         named = ("agent", "holder", "created_by", "assignee", "delegate")
-        return [
-            key
-            for key, row in self.rows.items()
-            if key in wanted or (isinstance(row, dict) and any(row.get(name) in wanted for name in named))
-        ]
+
+        def is_its(key: str, row: Any) -> bool:
+            if key in wanted or not isinstance(row, dict):
+                return key in wanted
+            if "recipients" in row:
+                return mail.is_to(row, wanted[1])
+            return any(row.get(name) in wanted for name in named) or wanted[1] in row.get("participants", ())
+
+        return [key for key, row in self.rows.items() if is_its(key, row)]
 
     def as_json(self, keys: Iterable[str] | None = None) -> str:
         """`{view, digest, rows}` as one JSON text, with all rows or some."""

@@ -51,6 +51,7 @@ class Kernel:
         self._actor: dict[str, str] | None = None
         self._git_settings: dict[str, str] | None = None
         self.given_actor = actor  # --as
+        self.given_session: str | None = None
         self.happened: list[dict[str, Any]] = []  # events of this write that are not journaled yet
         self._opened = False
         self._last_ulid = 0
@@ -103,6 +104,25 @@ class Kernel:
             session = known if isinstance(known, str) else None
             self._actor = identify(self.env, os.uname().nodename, given=self.given_actor, session=session)
         return self._actor
+
+    @property
+    def me(self) -> str:
+        """The actor's address. Raises Invalid for a name that cannot be one."""
+        from tbdx.core.address import checked
+
+        return f"agent:{checked(self.actor['name'])}"
+
+    def act_as(self, name: str | None) -> str | None:
+        """From here on the command is that agent's, as with --as; who it was by --as before."""
+        before, self.given_actor = self.given_actor, name
+        self._actor = None
+        return before
+
+    @property
+    def session(self) -> str | None:
+        from tbdx.core.actor import session_of
+
+        return self.given_session or session_of(self.env)
 
     @property
     def git(self) -> Git:
@@ -165,13 +185,13 @@ class Kernel:
 
         return iso(max(self.now_ms(), (to_ms(after) or 0) + 1))
 
-    def new_id(self) -> str:
+    def new_id(self, prefix: str = "is") -> str:
         """A fresh internal id, greater than the last one of this command."""
         value = self.now_ms() << 80 | int.from_bytes(self.entropy(10), "big")
         if value <= self._last_ulid:
             value = self._last_ulid + 1
         self._last_ulid = value
-        return "is-" + ids.ulid(value >> 80, value & (2**80 - 1))
+        return f"{prefix}-{ids.ulid(value >> 80, value & (2**80 - 1))}"
 
     # names
 

@@ -104,7 +104,7 @@ def append_locked(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
     agent = f"agent:{k.actor['name']}"
     writer, at, before = writer_of(k, agent)
     now, stamp = k.now_ms(), k.now()
-    session = k.env.get("TBDX_SESSION")
+    session = k.session
     actor = {"agent_id": agent} | ({"session_id": session} if session else {})
     head = {"v": event.VERSION, "event_id": "", "ts": stamp, "project": project(k), "type": "", "writer": writer}
     after, seq, prev = clock(k, now, at), at.seq if at else 0, at.crc if at else 0

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from tbdx.core.codec import render
 from tbdx.core.entity import in_json_order
 from tbdx.core.snapshot import rows
 from tbdx.errors import BadFile, NotFound
 from tbdx.kernel import Kernel
+from tbdx.store import entities
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +66,15 @@ def parent_of(k: Kernel, issue: Issue) -> Issue | None:
         return k.read(issue["parent_id"])[0]
     except (NotFound, BadFile):
         return None
+
+
+def comments(k: Kernel, issue: Issue) -> list[Issue]:
+    """The messages to an issue, in order. Where there is no message at all this costs next to nothing."""
+    if not any(map(os.path.isdir, entities.folders(k.repo, "message"))):
+        return []
+    from tbdx.kernel import mailbox
+
+    return mailbox.comments(k, issue["id"])
 
 
 def as_json(k: Kernel, issue: Issue) -> Issue:

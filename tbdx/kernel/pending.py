@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tbdx.core import attic, codec, conflict, merge
 from tbdx.core.digest import blob_id
+from tbdx.core.entity import COLLECTIONS, IMMUTABLE
 from tbdx.errors import BadFile, Sync, TbdxError
 from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
@@ -20,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NEVER = "it never changes once it is published; git restores it: delete the file, and sync"
+_KIND_IN = {folder: kind for kind, (folder, _) in COLLECTIONS.items()}
 MOST = 64 * codec.LARGEST  # bytes in one file that is no issue
 _TRIES = 10
 
@@ -37,6 +40,7 @@ class Pending:
         self.withheld: dict[str, str] = {}
         self.tree: dict[str, str] | None = None
         self.blobs: list[str] | None = None
+        self.gone: list[str] = []  # files that the branch has and that never go
         self.was_whole = False  # whether all was well when it was last looked at
 
     def keeps_names(self) -> bool:
@@ -78,25 +82,40 @@ def look(k: Kernel, head: str) -> Pending:
                 continue
             blob = blob_id(data, head)
             if blob != tree.get(path):
-                why = damage(path, data)
+                why = damage(path, data) or (NEVER if path in tree and is_immutable(path) else None)
                 if why:
                     found.withheld[path] = why
                     continue
                 found.changed[path] = "M" if path in tree else "A"
         blobs[n] = blob
     found.withheld |= {p: what for rel, what in odd.items() if (p := merge.DATA + rel) in tree or p not in entries}
-    found.changed |= dict.fromkeys(tree.keys() - there, "D")
+    for path in sorted(tree.keys() - there):
+        if is_immutable(path):
+            found.gone.append(path)
+        else:
+            found.changed[path] = "D"
     found.tree, found.blobs = tree, blobs
     found.was_whole = kept is not None and kept.is_whole
     return found
 
 
+def is_immutable(path: str) -> bool:
+    return path[len(merge.DATA) :].startswith(IMMUTABLE)
+
+
 def damage(path: str, data: bytes) -> str | None:
-    """Why an issue file must not be published, None when it may."""
-    if not (path.startswith(merge.ISSUES) and path.endswith(".md")):
+    """Why an entity's file must not be published, None when it may."""
+    folder, _, name = path.removeprefix(merge.DATA).partition("/")
+    kind = _KIND_IN.get(folder)
+    if kind is None or not name.endswith(".md"):
         return None
     try:
-        codec.parse(codec.decode(data), path[len(merge.ISSUES) : -3])
+        if kind == "issue":
+            codec.parse(codec.decode(data), name[:-3])
+        else:
+            from tbdx.core import kinds
+
+            kinds.parse(codec.decode(data), kind, name[:-3])
     except BadFile as e:
         return e.message
     return None
@@ -174,8 +193,17 @@ def _prepared(k: Kernel, head: str) -> Pending:
         k.say("warn", "every issue file was gone from the worktree; they were brought back from the branch")
         populate(k, head)
         mended = True
-    mended |= _join_unfinished(k, found) | _meet_newer(k, head, found)
+    mended |= _bring_back(k, found) | _join_unfinished(k, found) | _meet_newer(k, head, found)
     return look(k, head) if mended else found
+
+
+def _bring_back(k: Kernel, found: Pending) -> bool:
+    """Put files that never go where they were: what is absent is not deleted."""
+    tree = found.tree or {}
+    held = k.git.blobs(tree[path] for path in found.gone)
+    for path in found.gone:
+        put(k, path, held[tree[path]])
+    return bool(found.gone)
 
 
 def _join_unfinished(k: Kernel, found: Pending) -> bool:

@@ -1,4 +1,7 @@
-"""Issue files and the short ids that people use for them, in the hidden worktree."""
+"""Files of entities, and the short ids that people use for issues, in the hidden worktree.
+
+Where nothing but issues may be written to the sync branch, the other collections lie in the clone (`local`).
+"""
 
 from __future__ import annotations
 
@@ -33,11 +36,22 @@ def folder(repo: Repo, kind: str = "issue") -> str:
     return f"{repo.data}/{COLLECTIONS[kind][0]}"
 
 
+def local(repo: Repo, kind: str) -> str:
+    """Where entities of a kind lie that are not shared."""
+    return f"{repo.own}/local/{COLLECTIONS[kind][0]}"
+
+
+def folders(repo: Repo, kind: str) -> tuple[str, ...]:
+    """Where entities of a kind may lie."""
+    return (folder(repo),) if kind == "issue" else (folder(repo, kind), local(repo, kind))
+
+
 def path_of(repo: Repo, internal: str, kind: str = "issue") -> str:
     """The file of an entity. The id is checked, so that it cannot be anything but a file name."""
     if not is_internal(internal, COLLECTIONS[kind][1]):
         raise NotFound(f"not an id: {internal}")
-    return f"{folder(repo, kind)}/{internal}.md"
+    paths = [f"{place}/{internal}.md" for place in folders(repo, kind)]
+    return next((path for path in paths[1:] if os.path.lexists(path)), paths[0])
 
 
 def read(repo: Repo, internal: str) -> tuple[dict[str, Any], str]:
@@ -52,18 +66,37 @@ def read(repo: Repo, internal: str) -> tuple[dict[str, Any], str]:
         raise e.at(path)
 
 
-def parsed(path: str) -> dict[str, Any]:
+def read_of(repo: Repo, internal: str, kind: str) -> tuple[dict[str, Any], str]:
+    """(an entity of another kind than issue, the text of its file). Raises NotFound, BadFile with the path and line."""
+    from tbdx.core import kinds
+
+    path = path_of(repo, internal, kind)
+    try:
+        text = codec.decode(files.read(path))
+        return kinds.parse(text, kind, internal), text
+    except FileNotFoundError:
+        raise NotFound(f"{kind} not found: {internal}")
+    except BadFile as e:
+        raise e.at(path)
+
+
+def parsed(path: str, kind: str = "issue") -> dict[str, Any]:
     """The entity in a file, whose name must be its id. Raises FileNotFoundError, BadFile, Disk."""
-    return codec.parse(codec.decode(files.read(path)), os.path.basename(path)[:-3])
+    text, name = codec.decode(files.read(path)), os.path.basename(path)[:-3]
+    if kind == "issue":
+        return codec.parse(text, name)
+    from tbdx.core import kinds
+
+    return kinds.parse(text, kind, name)
 
 
 def scan(repo: Repo, kind: str = "issue") -> tuple[list[dict[str, Any]], list[BadFile]]:
-    """(every good issue in file-name order, a complaint for each file that is not one)."""
-    base, issues, bad = folder(repo, kind), [], []
-    for name in listing(repo, kind):
-        path = f"{base}/{name}"
+    """(every good entity of a kind in file-name order, a complaint for each file that is not one)."""
+    issues, bad = [], []
+    paths = [f"{base}/{name}" for base in folders(repo, kind) for name in listed(base, COLLECTIONS[kind][1])]
+    for path in sorted(paths, key=os.path.basename) if kind != "issue" else paths:
         try:
-            issues.append(parsed(path))
+            issues.append(parsed(path, kind))
         except FileNotFoundError:
             continue  # gone between the listing and the look
         except BadFile as e:
@@ -73,15 +106,19 @@ def scan(repo: Repo, kind: str = "issue") -> tuple[list[dict[str, Any]], list[Ba
     return issues, bad
 
 
-def listing(repo: Repo, kind: str = "issue") -> list[str]:
-    """The names of the entity files, sorted; files of other names are nobody's entity."""
-    prefix = COLLECTIONS[kind][1]
+def listing(repo: Repo) -> list[str]:
+    """The names of the issue files, sorted; files of other names are nobody's entity."""
+    return listed(folder(repo), "is")
+
+
+def listed(base: str, prefix: str) -> list[str]:
+    """The names of the entity files in a folder, sorted."""
     try:
-        names = os.listdir(folder(repo, kind))
+        names = os.listdir(base)
     except FileNotFoundError:
         return []
     except OSError as e:
-        raise Disk(f"cannot list {folder(repo, kind)}: {e.strerror}")
+        raise Disk(f"cannot list {base}: {e.strerror}")
     return sorted(n for n in names if is_entity(n, prefix))
 
 

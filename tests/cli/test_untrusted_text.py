@@ -62,6 +62,15 @@ def hostile(repo: Clone, monkeypatch: pytest.MonkeyPatch) -> Clone:
     (repo.data / "issues" / f"is-{EVIL.replace('/', '')}.md").write_text(EVIL)
     with (repo.data / "mappings/ids.yml").open("w") as f:
         f.write(f"{EVIL}\nab{EVIL}: {ulid(1)}\nabcd: {ulid(2)}\n")
+    letter = {"type": "ms", "id": LETTER, "from": "agent:x", "to": ["human:x"], "recipients": ["human:x"]}
+    letter |= {"subject": EVIL.replace("\n", " "), "importance": "normal", "ack_required": True, EVIL: EVIL}
+    letter |= {"created_at": "2025-03-01T00:00:00.000Z"}
+    agent = {"type": "agid", "id": f"agid-{ulid(1)}", "version": 1, "name": "x", "harness": EVIL, "host": EVIL}
+    agent |= {"created_at": letter["created_at"], "updated_at": letter["created_at"], EVIL: EVIL}
+    for folder, entity in (("messages", letter), ("agents", agent)):
+        (repo.data / folder).mkdir()
+        (repo.data / folder / f"{entity['id']}.md").write_text(f"---\n{canon.dumps(entity)}---\n{EVIL}\n")
+        (repo.data / folder / f"{entity['type']}-{ulid(2)}.md").write_text(EVIL)
     (repo.data / "attic").mkdir()
     at = "2025-03-01T00:00:00.000Z"
     entry = {"entity_id": f"is-{ulid(1)}", "timestamp": at, "field": "title", "lost_value": json.dumps(EVIL)}
@@ -85,6 +94,7 @@ def hostile(repo: Clone, monkeypatch: pytest.MonkeyPatch) -> Clone:
     return repo
 
 
+LETTER = f"ms-{ulid(1)}"
 ONE, TWO = f"is-{ulid(1)}", f"is-{ulid(2)}"
 # every command with arguments that lead to its data; None: it takes no text of anybody
 LINES: dict[str, list[str] | None] = {
@@ -156,6 +166,22 @@ LINES: dict[str, list[str] | None] = {
     "ev import": ["ev", "import", "events.jsonl"],
     "ev verify": ["ev", "verify"],
     "materialize": ["materialize", "work"],
+    "msg send": ["msg", "send", "--to", "human:x", "--subject", EVIL.replace("\n", " "), "--body", EVIL],
+    "msg recv": ["msg", "recv", "--me", "human:x"],
+    "msg read": ["msg", "read", LETTER, "--me", "human:x"],
+    "msg ack": ["msg", "ack", LETTER, "--me", "human:x"],
+    "msg thread": ["msg", "thread", LETTER],
+    "msg list": ["msg", "list", "--all"],
+    "msg search": ["msg", "search", "over"],
+    "comment": ["comment", ONE, EVIL],
+    "handoff": ["handoff", ONE, "--to", "agent:x", "--summary", EVIL],
+    "agent register": ["agent", "register"],
+    "agent list": ["agent", "list", "--all"],
+    "agent show": ["agent", "show"],
+    "agent retire": ["agent", "retire", "x"],
+    "agent start": ["agent", "start"],
+    "agent end": ["agent", "end"],
+    "agent status": ["agent", "status", EVIL],
     "coord on": ["coord", "on"],
     "coord off": ["coord", "off"],
     "coord status": ["coord", "status"],

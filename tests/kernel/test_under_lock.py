@@ -204,6 +204,10 @@ CASES = [
     Case("resume", ("resume", "X"), lambda a, b: a.run("pause", a.json("list")[0]["id"])),
     Case("label", ("label", "add", "X", "l")),
     Case("depend", ("dep", "add", "X", "Y"), lambda a, b: a.create("other")),
+    Case("agent register", ("agent", "register", "ann")),
+    Case("agent retire", ("agent", "retire", "ann"), lambda a, b: a.run("agent", "register", "ann")),
+    Case("msg send", ("msg", "send", "--to", "all", "--body", "x")),
+    Case("handoff", ("handoff", "X", "--to", "ann", "--summary", "half")),
     Case("attic restore", ("attic", "restore", "X", "LOST"), _merged),
     Case("beads", ("import", "issues.jsonl"), _beads),
     Case("save", ("save", "--workspace", "w")),
@@ -294,7 +298,7 @@ def test_what_changes_of_events_is_changed_under_their_lock(
     assert seen.of_events and seen.bare == []
 
 
-@pytest.mark.parametrize("given", ["a new entity", "one that is there"])
+@pytest.mark.parametrize("given", ["a new entity", "one that is there", "an agent"])
 def test_what_wk_puts_is_put_under_the_lock(repo: Clone, watch: Callable[[Clone], Watch], given: str) -> None:
     import json
 
@@ -302,6 +306,9 @@ def test_what_wk_puts_is_put_under_the_lock(repo: Clone, watch: Callable[[Clone]
     entity: dict[str, object] = {"title": "y"}
     if given == "one that is there":
         entity = repo.json("show", x) | entity
+    if given == "an agent":
+        made = repo.json("agent", "register", "ann")
+        entity = {name: made[name] for name in ("type", "id", "name")} | {"roles": ["tester"]}
     seen = watch(repo)
     done = repo.run("put", "-", stdin=json.dumps(entity), tool="wk")
     assert done.code == 0, done
