@@ -90,6 +90,10 @@ def exchange(k: Kernel, heads: Mapping[str, str] | None, *, push: bool = True, p
     settled = k.coordination
     if not settled.on:
         return Exchanged("off")
+    if push:
+        from tbdx.kernel.agents import flush_presence
+
+        flush_presence(k)
     git, remote, branch = k.git, k.config.remote, settled.branch
     done = Exchanged("synced")
     if heads is not None and _is_settled(k, heads.get(branch)):

@@ -136,11 +136,10 @@ class Box:
 
 def unannounced(k: Kernel, state: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """id -> row of the messages whose file is here and whose event is not, but for those that repeat a key."""
-    known = {f"{message}.md" for message in state["mail"]["messages"]}
-    out = {}
+    known, out = state["mail"]["messages"], {}
     for folder in entities.folders(k.repo, "message"):
         try:
-            names = set(os.listdir(folder)) - known
+            names = [name for name in os.listdir(folder) if name[:-3] not in known]
         except FileNotFoundError:
             continue
         except OSError as e:
@@ -290,8 +289,8 @@ def search(k: Kernel, query: str, reader: str, o: Mapping[str, Any]) -> tuple[li
     k.open()
     hits = []
     for n, folder in enumerate(entities.folders(k.repo, "message")):
-        names, texts = _texts(k, folder, f"messages.{n}")
-        hits += [name[:-3] for name, text in zip(names, texts, strict=True) if all(word in text for word in words)]
+        texts = _texts(k, folder, f"messages.{n}")
+        hits += [internal for internal, text in texts.items() if all(word in text for word in words)]
     if not hits:
         return [], 0
     box = Box(k)
@@ -312,38 +311,34 @@ def _words(query: str) -> list[str]:
     return out
 
 
-def _texts(k: Kernel, folder: str, name: str) -> tuple[list[str], list[str]]:
-    """(file names, what is searched of each) of a folder: from the cache what is unchanged, from the files the rest."""
-    seen = cache.scan(folder)
-    known = _known(k, name, seen)
-    names, texts, fresh = [], [], 0
-    for file in seen.names:
-        if not entities.is_entity(file, "ms"):
-            continue
-        text = known.get(file)
-        if text is None:
-            fresh += 1
-            text = _searched(f"{folder}/{file}")
-        names.append(file)
-        texts.append(text)
-    if fresh > MANY:
-        parts = [("texts", texts[n : n + PART]) for n in range(0, len(texts), PART)]
-        cache.write(k.repo, name, [("files", (seen.names, seen.settled())), ("names", names), *parts])
-    return names, texts
+def _texts(k: Kernel, folder: str, name: str) -> dict[str, str]:
+    """id -> text that is searched, of the messages in a folder: from the cache, and from the files what it lacks. As a
+    message never changes, its name is all that is looked at."""
+    known = _known(k, name)
+    try:
+        here = [file[:-3] for file in os.listdir(folder) if entities.is_entity(file, "ms")]
+    except FileNotFoundError:
+        return {}
+    except OSError as e:
+        raise Disk(f"cannot list {folder}: {e.strerror}")
+    fresh = {
+        internal: text for internal in here if internal not in known and (text := _searched(f"{folder}/{internal}.md"))
+    }
+    out = known if not fresh and len(known) == len(here) else {i: known.get(i) or fresh.get(i, "") for i in here}
+    if len(fresh) > MANY:
+        kept = [(internal, text) for internal, text in out.items() if text]
+        parts = [("texts", kept[n : n + PART]) for n in range(0, len(kept), PART)]
+        cache.write(k.repo, name, parts)
+    return out
 
 
-def _known(k: Kernel, name: str, seen: cache.Seen) -> dict[str, str]:
-    """file name -> text, of those that the cache has and that are as they were."""
+def _known(k: Kernel, name: str) -> dict[str, str]:
+    """What the cache has; a name that is no more there is dropped by the next writing."""
     kept = cache.opened(k.repo, name)
     if kept is None:
         return {}
     try:
-        names = kept.get("names")
-        texts = [text for part in kept.parts("texts") for text in marshal.loads(part)]
-        if seen.is_as(b"".join(kept.parts("files"))):
-            return dict(zip(names, texts, strict=True))
-        before, now = cache.by_name(*kept.get("files")), cache.by_name(seen.names, seen.stats)
-        return {file: text for file, text in zip(names, texts, strict=True) if before.get(file) == now.get(file)}
+        return {internal: text for part in kept.parts("texts") for internal, text in marshal.loads(part)}
     except (OSError, ValueError, KeyError, EOFError, TypeError):
         return {}
     finally:

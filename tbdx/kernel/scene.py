@@ -13,6 +13,7 @@ from typing import Any
 
 from tbdx.core import names as short_ids
 from tbdx.core.codec import LARGEST
+from tbdx.core.entity import COLLECTIONS
 from tbdx.core.health import A_FOLDER, Tracker
 from tbdx.core.ids import by_ulid, is_ulid, repair
 from tbdx.errors import BadFile, TbdxError
@@ -110,6 +111,7 @@ def _of_data(k: Kernel, prefix: str | None) -> dict[str, Any]:
     try:
         entities.check_folders(repo)
         issues, bad = entities.scan(repo)
+        bad += [problem for kind in COLLECTIONS if kind != "issue" for problem in entities.scan(repo, kind)[1]]
         ulids = [name[3:-3] for name in entities.listing(repo) if is_ulid(name[3:-3])]
     except TbdxError as e:
         return out | {"data_said": e.message}
