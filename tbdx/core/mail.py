@@ -191,9 +191,10 @@ def comments(state: State, work: str) -> dict[str, dict[str, Any]]:
     return {message: row for message, row in found.items() if f"work:{work}" in row["to"]}
 
 
-def is_noticed(state: State, event_id: str, reader: str) -> bool:
-    """Whether somebody has read the notice of a rejected event: its id is that of no message."""
-    return any(type_ == "msg.read" and who == reader for type_, who, _ in state["early"].get(event_id, ()))
+def early_marks(state: State, what: str, reader: str) -> set[str]:
+    """The types of events by which somebody marked what no event tells of here: a message that is a file alone so far,
+    or the notice of a rejected event, which is read by that event's id."""
+    return {type_ for type_, who, _ in state["early"].get(what, ()) if who == reader}
 
 
 def is_to(row: Mapping[str, Any], reader: str) -> bool:

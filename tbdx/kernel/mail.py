@@ -271,8 +271,8 @@ def read(k: Kernel, ids: Sequence[str], reader: str, *, dry: bool = False) -> li
         row = _row(k, box, internal)
         if row is not None and not mail.is_to(row, reader):
             raise NotYours(internal, row["recipients"], reader)
-        already = internal not in unread if row is not None else mail.is_noticed(box, internal, reader)
-        already = already and (row is None or internal in box["messages"])
+        is_known = internal in box["messages"]
+        already = internal not in unread if is_known else bool(mail.early_marks(box, internal, reader))
         out.append({"message_id": internal, "already": already})
         if not already:
             fresh.append(internal)

@@ -54,7 +54,7 @@ class Box:
         """Those that a reader has not read."""
         out = mail.unread_by(self.mail, reader)
         for message, row in self.alone.items():
-            if mail.is_to(row, reader) and not mail.is_noticed(self.mail, message, reader):
+            if mail.is_to(row, reader) and not mail.early_marks(self.mail, message, reader):
                 out[message] = None
         return out
 
@@ -78,7 +78,7 @@ class Box:
         if reader is not None and mail.is_to(row, reader):
             out["unread"] = message in self.unread_of(reader)
             if row["ack_by"] is not None:
-                out["acked"] = row["sent"] is not None and mail.is_acked(self.mail, row, message, reader)
+                out["acked"] = self.is_acked(message, row, reader)
                 out["overdue"] = not out["acked"] and self.is_late(row)
         if message in self.mail["bounced"]:
             out["bounced"] = dict(self.mail["bounced"][message])
@@ -90,6 +90,11 @@ class Box:
         return self._unread[1]
 
     _unread: tuple[str, dict[str, None]] | None = None
+
+    def is_acked(self, message: str, row: Mapping[str, Any], reader: str) -> bool:
+        if row["sent"] is None:
+            return "msg.acked" in mail.early_marks(self.mail, message, reader)
+        return mail.is_acked(self.mail, row, message, reader)
 
     def is_late(self, row: Mapping[str, Any]) -> bool:
         return bool(row["ack_by"]) and row["ack_by"] < self.k.now()
@@ -179,7 +184,7 @@ def _notices(box: Box, reader: str, *, unread: bool) -> list[Shown]:
     out = []
     for part in ("work", "mail"):
         for event_id, (type_, agent, about, why) in box.state[part]["rejects"].items():
-            is_read = mail.is_noticed(box.mail, event_id, reader)
+            is_read = bool(mail.early_marks(box.mail, event_id, reader))
             if agent == reader and not (unread and is_read):
                 row = {"event_id": event_id, "rejected": type_, "reason": why, "unread": not is_read}
                 out.append(row | ({"work_id" if part == "work" else "message_id": about} if about else {}))
@@ -256,9 +261,7 @@ def _owing(box: Box, message: str, row: Mapping[str, Any]) -> list[str]:
     """Who has not acknowledged a message although its time is over."""
     if not box.is_late(row):
         return []
-    if row["sent"] is None:
-        return list(row["recipients"])
-    return [who for who in row["recipients"] if not mail.is_acked(box.mail, row, message, who)]
+    return [who for who in row["recipients"] if not box.is_acked(message, row, who)]
 
 
 def comments(k: Kernel, work: str) -> list[Shown]:

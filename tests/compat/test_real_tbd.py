@@ -481,3 +481,28 @@ def test_of_concurrent_edits_tbdx_loses_nothing_and_each_merge_of_tbds_is_listed
             print(
                 f"\na merge of the real tbd, {commit[:10]}, lost {len(lost)} values: {sorted({f for _, f, _ in lost})}"
             )
+
+
+@pytest.mark.parametrize("real", REAL)
+def test_a_real_tbd_carries_agents_and_messages_along_untouched(seats: Seats, real: tuple[str, str]) -> None:
+    pair = seats(real, "a")
+    pair.tbdx.run("coord", "on")
+    pair.tbdx.run("agent", "register", "ann", "--role", "tester")
+    letter = pair.tbdx.json("msg", "send", "--to", "ben", "--subject", "Hello", "--body", "first\n\n---\nlast")[
+        "message_id"
+    ]
+    one = pair.tbdx.create("One")
+    pair.tbdx.run("sync")
+    kept = {p.relative_to(pair.tbdx.data): p.read_bytes() for p in pair.tbdx.data.glob("[am][ge]*/*.md")}
+    assert len(kept) == 2
+    for n in range(2):
+        pair.tbd.run("sync", "--issues")
+        pair.tbd.run("update", pair.tbd.json("list")[0]["id"], "--priority", str(n))
+        pair.tbd.run("sync", "--issues")
+        pair.tbdx.run("update", one, "--title", f"One {n}")
+        pair.tbdx.run("sync")
+    tree = git(pair.tbd.at, "ls-tree", "-r", "--name-only", "origin/tbd-sync")
+    for seat in (pair.tbdx, pair.tbd):
+        assert {path: (seat.data / path).read_bytes() for path in kept} == kept
+    assert all(f".tbd/data-sync/{path.as_posix()}" in tree for path in kept)
+    assert pair.tbdx.json("msg", "recv", "--me", "ben")["message_id"] == letter
