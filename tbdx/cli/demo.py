@@ -148,9 +148,25 @@ def _play(s: Stage) -> None:
         raise TbdxError("the demo failed: the losing title is not in the attic")
     s.run("agent-1", f"tbdx attic show {design} {lost[0]['timestamp']}")
 
+    s.tell("\n# They talk: each message is a file and an event, and reading is not acknowledging")
+    ask = "Which errors should the manual list?"
+    s.run("agent-1", f"tbdx msg send --to agent:agent-2 --work {manual} --body '{ask}' --ack-required")
+    s.run("agent-1", "tbdx sync")
+    s.run("agent-2", "tbdx sync")
+    s.run("agent-2", "tbdx msg recv --unread")
+    asked = s.json("agent-2", "tbdx msg recv --unread")["message_id"]
+    s.run("agent-2", f"tbdx msg ack {asked}")
+    s.run("agent-2", f"tbdx msg send --reply-to {asked} --body 'Those of the reader first.'")
+
+    s.tell("\n# And hand work over: the claim goes with a message that says how it stands")
+    s.run("agent-2", f"tbdx handoff {manual} --to agent:agent-1 --summary 'All but the list of errors is there.'")
+    s.run("agent-2", "tbdx sync")
+    s.run("agent-1", "tbdx sync")
+    s.run("agent-1", "tbdx msg recv --unread")
+
     s.tell("\n# Work is done, which frees what waited for it")
     s.run("agent-1", f"tbdx close {design} --reason 'designed'")
-    s.run("agent-2", f"tbdx close {manual} --reason 'written'")
+    s.run("agent-1", f"tbdx close {manual} --reason 'written'")
     s.run("agent-1", "tbdx sync")
     s.run("agent-2", "tbdx sync")
     s.run("agent-1", "tbdx sync")
@@ -173,7 +189,8 @@ def _compare(s: Stage) -> int:
     shown = [s.run(who, "tbdx list --all") for who in ("agent-1", "agent-2")]
     tips = [s.run(who, "git rev-parse tbd-sync") for who in ("agent-1", "agent-2")]
     files = [_files(f"{s.folder}/{who}/.git/tbd/data-sync-worktree/.tbd/data-sync") for who in ("agent-1", "agent-2")]
-    if shown[0] != shown[1] or tips[0] != tips[1] or files[0] != files[1]:
+    talks = [s.run(who, "tbdx materialize threads") for who in ("agent-1", "agent-2")]
+    if any(pair[0] != pair[1] for pair in (shown, tips, files, talks)):
         raise TbdxError("the demo failed: the two clones differ")
     return sum(path.startswith("issues/is-") for path in files[0])
 

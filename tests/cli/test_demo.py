@@ -28,6 +28,8 @@ def test_the_demo_plays_the_main_job_and_cleans_up(bare_git: Clone, tmp_path: Pa
     assert done.code == 0, done.err
     for line in ("agent-1$ tbdx init --prefix=demo", "agent-1$ tbdx sync", "agent-2$ tbdx sync", "agent-1$ tbdx attic"):
         assert line in done.out
+    for line in ("agent-2$ tbdx msg ack ms-", "agent-2$ tbdx handoff demo-", "  | Those of the reader first."):
+        assert line in done.out
     assert "Both clones hold the same 3 issues." in done.out
     assert scratch_of(tmp_path) == []
     assert bare_git.git("status", "--porcelain") == ""
