@@ -12,8 +12,9 @@ import os
 from typing import NamedTuple
 
 from tbdx.core import canon, codec, ids, names
-from tbdx.core.attic import FOLDER
-from tbdx.core.merge import ISSUES, merge_names
+from tbdx.core.digest import blob_id
+from tbdx.core.entity import COLLECTIONS
+from tbdx.core.merge import DATA, ISSUES, merge_names
 from tbdx.errors import BadFile, Disk, Invalid, TbdxError
 from tbdx.kernel import Kernel, attic, skipping
 from tbdx.store import entities, files
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     Issue = dict[str, Any]
 
 OUTBOX = "outbox"
+OTHERS = tuple(f"{folder}/" for kind, (folder, _) in COLLECTIONS.items() if kind != "issue")
 BASE = "base.yml"  # in an outbox: the commit of the sync branch that its issues were compared with
 
 
@@ -130,22 +132,42 @@ def save_names(k: Kernel, copy: Copy, internals: Iterable[str]) -> None:
         files.write(entities.names_path(copy), new, scratch=k.repo.scratch)
 
 
-def note_base(k: Kernel, path: str, *, is_new: bool) -> None:
-    """Let an outbox tell the commit that it was made against, and carry the attic entries that commit lacks.
+def base_of(k: Kernel) -> str | None:
+    """The commit that an outbox is made against: the last one that the remote is known to have."""
+    tip, head = k.git.remote_tip(k.config.remote, k.config.branch), k.git.branch_tip(k.config.branch)
+    return k.git.merge_base(head, tip) if head and tip else None  # what was fetched may not have been merged yet
+
+
+def beside_issues(k: Kernel, base: str | None) -> list[str]:
+    """The files that an outbox carries beside issues: what its base lacks of the attic and of the other collections."""
+    if base is None:
+        return []
+    there = k.git.tree(base)
+    out = []
+    for folder in ("attic/", *(OTHERS if k.coordination.on else ())):
+        for rel, odd in files.walk(f"{k.repo.data}/{folder[:-1]}"):
+            name, known = f"{folder}{rel}", there.get(f"{DATA}{folder}{rel}")
+            if not odd and (known is None or known[1] != blob_id(_held(k, name), base)):
+                out.append(name)
+    return out
+
+
+def _held(k: Kernel, rel: str) -> bytes:
+    return files.read(f"{k.repo.data}/{rel}", 64 * codec.LARGEST)
+
+
+def note_base(k: Kernel, path: str, base: str | None, beside: Iterable[str], *, is_new: bool) -> None:
+    """Let an outbox tell the commit that it was made against, and carry what that commit lacks beside issues.
 
     Called before issues are put there. One that holds issues already (not `is_new`) keeps the base that it has, which
     is a base of what is added, too; or none, as a newer one would make edits of its old values.
     """
-    tip, head = k.git.remote_tip(k.config.remote, k.config.branch), k.git.branch_tip(k.config.branch)
-    base = k.git.merge_base(head, tip) if head and tip else None  # what was fetched may not have been merged yet
     if base is None:
         return
-    there = k.git.tree(base)
-    for rel, odd in files.walk(f"{k.repo.data}/attic"):
-        if not odd and f"{FOLDER}{rel}" not in there:
-            target = files.inside(path, "attic", *rel.split("/"))
-            files.make_folder(os.path.dirname(target))
-            files.write(target, files.read(f"{k.repo.data}/attic/{rel}"), scratch=k.repo.scratch)
+    for rel in beside:
+        target = files.inside(path, *rel.split("/"))
+        files.make_folder(os.path.dirname(target))
+        files.write(target, _held(k, rel), scratch=k.repo.scratch)
     if is_new and not os.path.lexists(f"{path}/{BASE}"):
         files.make_folder(path)
         files.write(files.inside(path, BASE), f"commit: {base}\n".encode(), scratch=k.repo.scratch)
@@ -174,14 +196,16 @@ def take_attic(k: Kernel, copy: Copy) -> list[str]:
     return taken
 
 
-def emptied(k: Kernel, copy: Copy, issues: Iterable[str], entries: Iterable[str]) -> None:
-    """Remove the named files of a copy, its short ids, and the folders that are empty then. Others stay, and are said.
+def emptied(k: Kernel, copy: Copy, issues: Iterable[str], entries: Iterable[str], others: Iterable[str] = ()) -> None:
+    """Remove the named files of a copy, `others` by their path in it, its short ids, and the folders that are empty
+    then. What else is there stays, and is said.
 
     An outbox's note of its base goes last: while it is there, one that was half removed is known for what it is.
 
     Nothing is removed for being there: a folder that somebody named may hold more than a copy.
     """
     paths = [f"{copy.issues}/{x}.md" for x in issues] + [f"{copy.path}/attic/{name}" for name in entries]
+    paths += [f"{copy.path}/{rel}" for rel in others]
     for path in (*paths, entities.names_path(copy), f"{copy.path}/{BASE}"):
         if not os.path.isdir(path) or os.path.islink(path):
             files.remove(path, durable=False)
@@ -190,6 +214,8 @@ def emptied(k: Kernel, copy: Copy, issues: Iterable[str], entries: Iterable[str]
         f"{copy.path}/mappings",
         f"{copy.path}/attic/conflicts",
         f"{copy.path}/attic",
+        f"{copy.path}/artifacts/blobs",
+        *(f"{copy.path}/{folder[:-1]}" for folder in OTHERS),
         copy.path,
     ):
         files.remove_empty(folder)

@@ -46,8 +46,10 @@ def save(
         filtered = outbox or updates_only
         chosen = copies.unpublished(k, source) if filtered else source
         seen, conflicts, saved = Seen(k, path), 0, 0
-        if outbox and chosen and not dry:
-            copies.note_base(k, path, is_new=not theirs and not damaged)
+        base = copies.base_of(k) if outbox else None
+        beside = copies.beside_issues(k, base)
+        if (chosen or beside) and outbox and not dry:
+            copies.note_base(k, path, base, beside, is_new=not theirs and not damaged)
         for n, (internal, mine) in enumerate(chosen.items(), 1):
             k.step("saving", n, len(chosen))
             if internal in damaged:

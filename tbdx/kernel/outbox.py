@@ -11,8 +11,8 @@ from tbdx.core import codec, merge
 from tbdx.core.union import OUTBOX
 from tbdx.errors import BadFile, TbdxError
 from tbdx.errors import Git as GitError
-from tbdx.kernel import Kernel
-from tbdx.kernel.pending import MOST, damage
+from tbdx.kernel import Kernel, copies
+from tbdx.kernel.pending import MOST, damage, is_immutable
 from tbdx.kernel.sync import Kept, Report, integrate, sync
 from tbdx.kernel.worktree import is_ours
 from tbdx.store import cache, files
@@ -144,7 +144,7 @@ def _own(k: Kernel) -> dict[str, bytes]:
 
 def _empty_own(k: Kernel, held: Mapping[str, bytes], report: Report) -> int:
     """Take our own outbox in and remove it; how many issues it had."""
-    from tbdx.kernel import copies, exchange
+    from tbdx.kernel import exchange
 
     with k.writing():
         made = as_commit(k, held)
@@ -154,7 +154,8 @@ def _empty_own(k: Kernel, held: Mapping[str, bytes], report: Report) -> int:
         _, path = copies.place(k, None, None, True)
         if made[1]:
             entries = [rel.removeprefix("attic/") for rel in held if rel.startswith("attic/")]
-            copies.emptied(k, copies.opened(k, path), [rel[7:-3] for rel in _issues(held)], entries)
+            issues = [rel[7:-3] for rel in _issues(held)]
+            copies.emptied(k, copies.opened(k, path), issues, entries, _others(held))
             copies.Seen(k, path).forget()
         else:
             k.say("warn", "outbox is not cleared: not all of it could be imported")
@@ -183,6 +184,12 @@ def as_commit(k: Kernel, held: Mapping[str, bytes]) -> tuple[str, bool] | None:
                 k.say("warn", f"{PLACE}{rel} is left there: {why}")
                 whole = False
                 continue
+        elif rel.startswith(copies.OTHERS):
+            why = damage(path, data) if is_ours(path, PLAIN) else "not a name that tbdx writes"
+            if why:
+                k.say("warn", f"{PLACE}{rel} is left there: {why}")
+            if why or not k.coordination.on or (path in was and is_immutable(path)):
+                continue
         elif not rel.startswith("attic/") or not is_ours(path, PLAIN) or path in was:
             continue
         if was.get(path) != data:
@@ -204,6 +211,11 @@ def _base(k: Kernel, held: Mapping[str, bytes]) -> str | None:
 
 def _issues(held: Mapping[str, bytes]) -> list[str]:
     return [rel for rel in held if rel.startswith("issues/") and rel.endswith(".md")]
+
+
+def _others(held: Mapping[str, bytes]) -> list[str]:
+    """Agents, messages, artifacts."""
+    return [rel for rel in held if rel.startswith(copies.OTHERS)]
 
 
 # outboxes on other branches
@@ -230,13 +242,15 @@ def _harvest(k: Kernel, report: Report) -> list[dict[str, Any]]:
         return []
     out = []
     for branch, held in found.items():
-        if _issues(held):
+        if _issues(held) or _others(held):
             _take_in(k, held, report)
         came = _carried(k, events.get(branch, {}), branch, tips[branch])
-        if _issues(held) or came:
+        if _issues(held) or _others(held) or came:
             row = {"branch": branch, "commit": tips[branch], "issues": len(_issues(held))}
-            out.append(row | ({"events": came} if came else {}))
-            what = [f"{n} {name}" for n, name in ((len(_issues(held)), "issues"), (came, "events")) if n]
+            more = {"others": len(_others(held)), "events": came}
+            out.append(row | {name: n for name, n in more.items() if n})
+            count = (len(_issues(held)), "issues"), (len(_others(held)), "other files"), (came, "events")
+            what = [f"{n} {name}" for n, name in count if n]
             k.say("notice", f"{' and '.join(what)} taken in from the outbox on {remote}/{branch}")
     cache.write(k.repo, _LOOKED, [("tips", sorted(looked & {*report.branches.values()} | {*tips.values()}))])
     return out

@@ -216,6 +216,9 @@ SCENARIOS = [
     Scenario("coord on", ("coord", "on"), _unshared),
     Scenario("sync: events", ("sync",), _events_on_both_sides, finishes=True),
     Scenario("ev emit into a new segment", EMIT, _sealed),
+    Scenario("agent register", ("agent", "register", "--role", "tester")),
+    Scenario("msg send", ("msg", "send", "--to", "all", "--body", "one")),
+    Scenario("handoff", ("handoff", "test-one", "--to", "ben", "--summary", "half")),
 ]
 
 

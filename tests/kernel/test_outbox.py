@@ -365,3 +365,38 @@ def test_what_is_taken_in_from_an_outbox_without_a_base_is_out_when_sync_returns
     file.unlink()
     sync(a)
     assert file.exists() and file.name in git(origin(a), "ls-tree", "-r", "--name-only", "tbd-sync")
+
+
+def test_agents_and_messages_travel_in_an_outbox(clones: tuple[Clone, Clone]) -> None:
+    a, b = clones
+    sync(a, b)
+    only_own_branch(origin(b))
+    b.json("agent", "register", "ben", "--role", "tester")
+    made = b.json("msg", "send", "--to", "ann", "--body", "from a sandbox", "--as", "ben")
+    assert b.run("sync").code == 6
+    place = b.path / ".tbd/workspaces/outbox"
+    assert (place / f"messages/{made['message_id']}.md").exists() and len([*(place / "agents").iterdir()]) == 1
+    carry(b)
+    (origin(b) / "hooks/update").unlink()
+    done = a.run("sync")
+    assert done.code == 0 and "2 other files" in done.out + done.err
+    (row,) = [json.loads(row) for row in a.run("recv", "--me", "ann", "--json", tool="msg").out.splitlines()]
+    assert row["body"] == "from a sandbox" and row["from"] == "agent:ben" and row["unverified"]
+    assert a.json("agent", "show", "ben")["roles"] == ["tester"]
+    assert b.run("sync").code == 0 and not place.exists()
+    settle(a, b)
+    assert '"unverified"' not in a.run("recv", "--me", "ann", "--json", tool="msg").out
+
+
+def test_what_is_damaged_in_an_outbox_is_named_and_the_rest_is_taken(clones: tuple[Clone, Clone]) -> None:
+    a, b = clones
+    sync(a, b)
+    only_own_branch(origin(b))
+    one, two = (b.json("msg", "send", "--to", "ann", "--body", text)["message_id"] for text in ("x", "y"))
+    assert b.run("sync").code == 6
+    (b.path / f".tbd/workspaces/outbox/messages/{one}.md").write_text("garbage")
+    carry(b)
+    (origin(b) / "hooks/update").unlink()
+    done = a.run("sync")
+    assert done.code == 0 and f"{one}.md is left there" in done.err
+    assert [p.stem for p in (a.data / "messages").iterdir()] == [two]
