@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ PYTHON = {"__future__", "_json", "errno", "gc", "time"}
 EVERY = {"", ".cli", ".cli.common", ".cli.direct", ".cli.main", ".cli.output", ".cli.table", ".core", ".core.canon"}
 EVERY |= {".core.codec", ".core.entity", ".core.ids", ".core.jsontext", ".core.names", ".core.times", ".errors"}
 EVERY |= {".kernel", ".store", ".store.config", ".store.entities", ".store.failpoint", ".store.files", ".store.layout"}
-SHOW = {".cli.issues", ".core.snapshot", ".kernel.look"}
+SHOW = {".cli.issues", ".core.snapshot", ".kernel.commented", ".kernel.look", ".store.cache"}
 FRESH = {".core.snapshot", ".core.lists", ".kernel.snapshot", ".store.cache"}
 LISTS = FRESH | {".cli.lists", ".kernel.lists"}
 JOURNAL = {".core.actor", ".core.digest", ".core.event", ".core.happened", ".core.project", ".core.secrets"}
@@ -27,16 +28,19 @@ WRITE = JOURNAL | {".cli.issues", ".core.typed", ".store.lock"}
 EV = EVERY | JOURNAL | {".cli.ev"}
 FOLDS = {".core.chain", ".core.checkpoint", ".core.mail", ".core.views", ".kernel.log", ".kernel.views"}
 VIEWS = EV | FRESH | FOLDS
+MAIL = VIEWS | {".cli.msg", ".core.address", ".core.kinds", ".kernel.agents", ".kernel.mail", ".kernel.mailbox"}
 C = {"marshal", "zlib", "bisect", "_bisect"}
 HASH = {"_sha1", "fcntl", "zlib"}  # of a blob's id, of the coordination lock, and of the line before
 MAY: dict[str, tuple[set[str], set[str]]] = {  # command line -> its modules of ours, its modules of Python
-    "show ID --json": (EVERY | SHOW, PYTHON),
+    "show ID --json": (EVERY | SHOW, PYTHON | C),
     "show ID": (EVERY | SHOW | FRESH, PYTHON | C),
     "create Another": (EVERY | WRITE | {".kernel.work"}, PYTHON | HASH | {"bisect", "_bisect"}),
     "update ID --priority 0": (EVERY | WRITE | {".kernel.work", ".kernel.bulk"}, PYTHON | HASH),
     "close ID": (EVERY | WRITE | {".kernel.bulk"}, PYTHON | HASH),
     "ev emit --type a.b": (EV, PYTHON | HASH),
     "materialize status": (VIEWS, PYTHON | C | HASH | {"_sha256", "_heapq", "heapq"}),
+    "msg send --to all --body x": (EVERY | MAIL | {".store.lock"}, PYTHON | HASH),
+    "msg recv --as ann": (EVERY | MAIL, PYTHON | C | HASH | {"_sha256", "_heapq", "heapq"}),
     "ready": (EVERY | LISTS, PYTHON | C),
     "blocked --json": (EVERY | LISTS, PYTHON | C),
     "list --json": (EVERY | LISTS, PYTHON | C),
@@ -55,6 +59,9 @@ def imported(cwd: Path, *argv: str) -> set[str]:
 @pytest.mark.parametrize("line", MAY)
 def test_a_hot_command_imports_only_what_it_may(repo: Clone, line: str) -> None:
     shown = repo.create("First")
+    repo.json("msg", "send", "--to", "all", "--body", "x")
+    time.sleep(0.03)
+    repo.run("show", shown)  # what the caches know
     loaded = imported(repo.path, *(shown if word == "ID" else word for word in line.split()))
     ours = {name.removeprefix("tbdx") for name in loaded if name.split(".")[0] == "tbdx"}
     theirs = {name for name in loaded if name.split(".")[0] != "tbdx"}

@@ -38,9 +38,9 @@ def show(c: Call) -> None:
         c.out.say("warn", f"Not found: {', '.join(missing)}")
     several = len(dict.fromkeys(c["ids"])) > 1
     parent = look.parent_of(k, issues[0]) if issues and not several and not c["no_parent"] else None
-    said = {issue["id"]: look.comments(k, issue) for issue in issues}
+    said = look.comments(k, issues)
     if c.json:
-        rows = [look.as_json(k, i) | ({"comments": said[i["id"]]} if said[i["id"]] else {}) for i in issues]
+        rows = [look.as_json(k, i) | ({"comments": said[i["id"]]} if said.get(i["id"]) else {}) for i in issues]
         if several:
             c.out.data(rows)
         else:
@@ -58,7 +58,7 @@ def show(c: Call) -> None:
             texts[n] += "\n\nChildren, in order:" if below else ""
             texts[n] += "".join(f"\n  {i['shown']}  {one_line(i['title'])}" for i in below)
     for n, issue in enumerate(issues):
-        if said[issue["id"]]:
+        if said.get(issue["id"]):
             from tbdx.cli.msg import comments_text
 
             texts[n] += f"\n\nComments:\n{comments_text(said[issue['id']])}"

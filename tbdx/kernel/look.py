@@ -68,13 +68,18 @@ def parent_of(k: Kernel, issue: Issue) -> Issue | None:
         return None
 
 
-def comments(k: Kernel, issue: Issue) -> list[Issue]:
-    """The messages to an issue, in order. Where there is no message at all this costs next to nothing."""
+def comments(k: Kernel, issues: Sequence[Issue]) -> dict[str, list[Issue]]:
+    """issue id -> the messages to it, in order. Where there is no message at all this costs next to nothing."""
+    ids = [issue["id"] for issue in issues]
     if not any(map(os.path.isdir, entities.folders(k.repo, "message"))):
-        return []
-    from tbdx.kernel import mailbox
+        return {}
+    from tbdx.kernel.commented import has_comments
 
-    return mailbox.comments(k, issue["id"])
+    if not has_comments(k, ids):
+        return {}
+    from tbdx.kernel.mailbox import comments
+
+    return comments(k, ids)
 
 
 def as_json(k: Kernel, issue: Issue) -> Issue:

@@ -264,13 +264,16 @@ def _owing(box: Box, message: str, row: Mapping[str, Any]) -> list[str]:
     return [who for who in row["recipients"] if not box.is_acked(message, row, who)]
 
 
-def comments(k: Kernel, work: str) -> list[Shown]:
-    """The messages to an issue, in order."""
+def comments(k: Kernel, works: Iterable[str]) -> dict[str, list[Shown]]:
+    """issue id -> the messages to it, in order."""
     box = Box(k)
-    found = mail.comments(box.mail, work)
-    found |= {message: row for message, row in box.alone.items() if f"work:{work}" in row["to"]}
-    order = sorted(found, key=lambda message: (found[message]["sent"] or "~", message))
-    return [box.shown(message) for message in order]
+    out = {}
+    for work in works:
+        found = mail.comments(box.mail, work)
+        found |= {message: row for message, row in box.alone.items() if f"work:{work}" in row["to"]}
+        order = sorted(found, key=lambda message: (found[message]["sent"] or "~", message))
+        out[work] = [box.shown(message) for message in order]
+    return out
 
 
 # search

@@ -165,10 +165,7 @@ def explain(k: Kernel, view: str, what: str) -> list[dict[str, Any]]:
     rejects = _rejects(k)
     out = []
     for e in entries:
-        names = {e.event_id, e.event["actor"]["agent_id"], e.event["actor"]["agent_id"].removeprefix("agent:")}
-        if view in ("work", "rejects"):
-            names = {e.event_id, *e.event["refs"].values()}
-        if key in names or what in names:
+        if key in (names := _about(view, e)) or what in names:
             row = {name: e.event[name] for name in ("event_id", "ts", "type", "writer", "seq")}
             row |= {"agent": e.event["actor"]["agent_id"], "body": e.event["body"]}
             if e.event_id in rejects:
@@ -180,6 +177,18 @@ def explain(k: Kernel, view: str, what: str) -> list[dict[str, Any]]:
         more = "; older ones were compacted" if base.vector else ""
         raise NotFound(f"no event is about {what}{more}")
     return out
+
+
+def _about(view: str, e: Entry) -> set[object]:
+    """What an event is about, as a view's rows are called."""
+    agent, refs, body = e.event["actor"]["agent_id"], e.event["refs"], e.event["body"]
+    if view in ("work", "rejects"):
+        return {e.event_id, *refs.values()}
+    if view in ("inbox", "threads"):
+        ids = body.get("ids")
+        marked = [x for x in (ids if isinstance(ids, list) else ()) if isinstance(x, str)]
+        return {e.event_id, *refs.values(), *marked}
+    return {e.event_id, agent, agent.removeprefix("agent:")}
 
 
 def _rejects(k: Kernel) -> dict[str, Any]:

@@ -29,6 +29,7 @@ RENEW = 700  # so many events after the newer state, and a newer one is made
 MANY = 1_000  # so many events, and the fast decoder is worth its import
 KEEP_FROM = 512 * 1024  # bytes of journals; a state of fewer is folded anew each time
 BATCH = 5_000
+OF_ISSUES, OF_MESSAGES = ("work", "status"), ("inbox", "threads")  # views that look at files, too
 
 
 def materialize(k: Kernel, view: str, at: str | None = None) -> views.View:
@@ -38,11 +39,17 @@ def materialize(k: Kernel, view: str, at: str | None = None) -> views.View:
     if at is not None:
         from tbdx.kernel import past
 
-        state, issues = past.state_at(k, at)
+        state, found = past.state_at(k, at)
     else:
         state = current(k, views.VIEWS[view])
-        issues = _issues(k) if view in ("work", "status") else {}
-    return views.View(view, views.rows(view, state, issues))
+        found = _issues(k) if view in OF_ISSUES else {}
+    if view in OF_MESSAGES:
+        from tbdx.kernel.mailbox import unannounced
+
+        found = {} if at is not None else unannounced(k, state)
+    elif view not in OF_ISSUES:
+        found = {}
+    return views.View(view, views.rows(view, state, found))
 
 
 def check(view: str) -> None:

@@ -445,3 +445,17 @@ def test_a_dry_run_sends_and_marks_nothing(repo: Clone) -> None:
 def test_nothing_is_exit_3(repo: Clone) -> None:
     for argv in (("recv",), ("recv", "--unread"), ("list",), ("search", "x")):
         assert repo.run(*argv, tool="msg").code == 3
+
+
+def test_a_view_of_messages_is_explained_and_told_of_a_time(repo: Clone) -> None:
+    x = repo.create("x")
+    made = send(repo, "ann", "--to", "ben", "--body", "x", "--work", x)
+    before = repo.json("materialize", "inbox")
+    repo.clock.at += 5_000
+    act(repo, "ben", "msg", "read", made["message_id"])
+    rows = repo.run("materialize", "inbox", "--explain", made["message_id"]).out.splitlines()
+    assert [json.loads(row)["type"] for row in rows] == ["msg.sent", "msg.read"]
+    then = repo.json("materialize", "inbox", "--at", repo.json("show", x)["created_at"][:20] + "999Z")
+    assert then == before != repo.json("materialize", "inbox")
+    assert list(repo.json("materialize", "inbox", "--agent", "ben")["rows"]) == [made["message_id"]]
+    assert repo.json("materialize", "inbox", "--agent", "ann")["rows"] == {}
