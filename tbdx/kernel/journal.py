@@ -101,6 +101,20 @@ def used_key(k: Kernel, type_: str, key: str) -> list[Any] | None:
 
 
 def append_locked(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
+    made = prepared(k, drafts)
+    store(k, made)
+    return made.acks
+
+
+class Prepared:
+    """Lines that can be appended to a writer's journal, which ends as `at` says, and the answers for their drafts."""
+
+    def __init__(self, writer: str, at: journal.End | None, lines: list[bytes], acks: list[Ack], last: str) -> None:
+        self.writer, self.at, self.lines, self.acks, self.last = writer, at, lines, acks, last
+
+
+def prepared(k: Kernel, drafts: Sequence[Draft]) -> Prepared:
+    """The lines of some drafts; nothing is written. Called under the lock."""
     agent = f"agent:{k.actor['name']}"
     writer, at, before = writer_of(k, agent)
     now, stamp = k.now_ms(), k.now()
@@ -119,9 +133,13 @@ def append_locked(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
         prev = crc32(line[:-1])
         lines.append(line)
         out.append({"event_id": after, "seq": seq, "duplicate": False, "durability": "local", "writer": writer})
-    keep_clock(k, after)  # first: after a kill in between another agent's next id must be later all the same
-    journal.append(k.repo, writer, at, lines)
-    return out[len(opening) :]
+    return Prepared(writer, at, lines, out[len(opening) :], after)
+
+
+def store(k: Kernel, made: Prepared) -> None:
+    """Append them, flushed. Called under the lock that was held since they were made."""
+    keep_clock(k, made.last)  # first: after a kill in between another agent's next id must be later all the same
+    journal.append(k.repo, made.writer, made.at, made.lines)
 
 
 def about(k: Kernel, draft: Draft) -> Draft:

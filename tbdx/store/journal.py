@@ -197,36 +197,43 @@ def agent_of(path: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def pieces(at: End | None, lines: Sequence[bytes]) -> list[tuple[int, int, bytes]]:
+    """(first seq of the segment, its size so far, what is added to it) of lines that are added to a journal which ends
+    as `at` says: a new segment is begun where the open one is sealed. A first seq of 0 is the open one's."""
+    size, seq, first = (at.size, at.seq, 0) if at else (0, 0, 1)
+    left, out = list(lines), list[tuple[int, int, bytes]]()
+    while left:
+        if size >= SEAL:
+            first, size = seq + 1, 0
+        n, room = 0, SEAL - size
+        while n < len(left) and room > 0:
+            room -= len(left[n])
+            n += 1
+        out.append((first, size, b"".join(left[:n])))
+        size += len(out[-1][2])
+        seq += n
+        left = left[n:]
+    return out
+
+
 def append(repo: Repo, writer: str, at: End | None, lines: Sequence[bytes]) -> None:
     """Add whole lines to a journal of ours that ends as `at` says, and flush them. Called under the lock. Raises Disk.
 
-    One write a segment: a new one is begun where the open one is sealed.
+    One write a segment.
     """
     folder = own(repo)
     if at is None:
-        path, size, seq = f"{folder}/{segment(writer, 1)}", 0, 0
         files.make_folder(folder)
-    else:
-        path, size, seq = at.path, at.size, at.seq
-        if at.torn:
-            _move_torn(repo, writer, at)
-    left, done = list(lines), list[tuple[str, int]]()
+    elif at.torn:
+        _move_torn(repo, writer, at)
+    done = list[tuple[str, int]]()
     try:
-        while left:
-            if size >= SEAL:
-                path, size = f"{folder}/{segment(writer, seq + 1)}", 0
+        for first, size, data in pieces(at, lines):
+            path = f"{folder}/{segment(writer, first)}" if first or at is None else at.path
+            if first > 1:
                 files.make_folder(f"{folder}/{writer}")
-            n = 0
-            room = SEAL - size
-            while n < len(left) and room > 0:
-                room -= len(left[n])
-                n += 1
-            data = b"".join(left[:n])
             done.append((path, size))
             _append(path, data, is_new=size == 0)
-            size += len(data)
-            seq += n
-            left = left[n:]
     except Disk:  # what the caller is told not to be there must not be
         for path, size in reversed(done):
             _take_back(path, size)

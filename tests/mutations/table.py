@@ -657,8 +657,8 @@ ORDERS = [
     Row(
         "a torn line is moved aside before anything follows it",
         "store/journal.py",
-        "            _move_torn(repo, writer, at)\n",
-        "            pass\n",
+        "        _move_torn(repo, writer, at)\n",
+        "        pass\n",
         f"{JOURNAL}test_a_torn_line_is_no_event_is_told_and_is_moved_aside_by_the_next_append[in a segment]",
     ),
     Row(
