@@ -94,7 +94,7 @@ def add(k: Kernel, given: str, o: Mapping[str, Any], stdin: Read, *, dry: bool =
             fields |= {"created_by": who, "created_at": k.now()}
             agents.encoded(fields, "artifact")  # whatever is wrong is said before anything is written
             if dry:
-                return _answer(fields)
+                return {n: v for n, v in fields.items() if n not in ("type", "id")}
             return _add(k, fields, content, o.get("key"))
     finally:
         if content.staged is not None:
@@ -133,12 +133,12 @@ def _taken(k: Kernel, given: str, stdin: Read, *, dry: bool) -> Content:
     if given == "-":
         return _read(k, _pieces(stdin), dry=dry)
     path = os.path.join(k.cwd, given)
+    if "\0" in path:
+        raise Invalid("a path has no NUL character")
     try:
         fd = files.opened(path, follow=True)
     except FileNotFoundError:
         raise NotFound(f"no such file: {given}")
-    except ValueError:
-        raise Invalid("a path has no NUL character")
     except BadFile as e:
         hint = "tar cz FOLDER | tbdx artifact add - --name x.tar.gz" if "folder" in e.reason else None
         raise BadFile(e.reason, path=given, hint=hint or "cat it, and add - takes what comes on stdin")
@@ -229,22 +229,29 @@ def _add(k: Kernel, fields: Artifact, content: Content, key: str | None) -> dict
         first = _added_before(k, key, more["said"])
         if first:
             return first
-    if fields["where"] in (IN_GIT, IN_CLONE):
+    while os.path.lexists(entities.path_of(k.repo, fields["id"], "artifact")):  # another one's is not taken back below
+        fields["id"] = k.new_id("ar")
+    if not _is_link(fields):
         _keep(k, fields, content)
-    text = agents.write_new(k, "artifact", fields).decode()
-    body = {name: fields[name] for name in ("digest", "media_type", "size")} | {"blob": k.blob(text)}
+    try:
+        text = agents.write_new(k, "artifact", fields).decode()
+        acks = _tell(k, fields, k.blob(text), more)
+    except TbdxError:
+        files.discard(entities.path_of(k.repo, fields["id"], "artifact"))
+        raise
+    return _answer(fields) | {"event_id": acks[0]["event_id"], "duplicate": False, "durability": "local"}
+
+
+def _tell(k: Kernel, fields: Artifact, blob: str, more: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Journal that an artifact was added: all its events or none."""
+    body = {name: fields[name] for name in ("digest", "media_type", "size")} | {"blob": blob}
     refs = {"artifact_id": fields["id"]} | ({"work_id": fields["work_id"]} if "work_id" in fields else {})
     drafts = [{"type": "artifact.created", "refs": refs, "body": body, **more}]
     if "supersedes" in fields:
         body = {"by": fields["id"]}
         drafts.append({"type": "artifact.superseded", "refs": {"artifact_id": fields["supersedes"]}, "body": body})
-    try:
-        with journal.locked(k):
-            acks = journal.append_locked(k, drafts)  # all or none; whether the key is new was seen under our lock
-    except TbdxError:
-        files.discard(entities.path_of(k.repo, fields["id"], "artifact"))
-        raise
-    return _answer(fields) | {"event_id": acks[0]["event_id"], "duplicate": False, "durability": "local"}
+    with journal.locked(k):  # whether the key is new was seen under tbd's lock, which all who add hold
+        return journal.append_locked(k, drafts)
 
 
 def _keep(k: Kernel, fields: Artifact, content: Content) -> None:
@@ -395,6 +402,8 @@ def _given_out(fd: int, path: str, digest: str, data: bytes | None) -> Iterator[
 def save(k: Kernel, text: str, path: str, *, force: bool = False) -> Artifact:
     """Write an artifact's content to a file: whole or not at all, and over another one only with `force`. Raises
     Invalid, NotFound, BadFile, Disk."""
+    if not path or "\0" in path:
+        raise Invalid("not the name of a file")
     target = os.path.realpath(os.path.join(k.cwd, path))
     _may_be_written(target, path, force=force)
     fields, pieces = get(k, text)
@@ -416,8 +425,8 @@ def _may_be_written(target: str, given: str, *, force: bool) -> None:
         mode = os.lstat(target).st_mode
     except FileNotFoundError:
         return
-    except (OSError, ValueError) as e:
-        raise Invalid(f"cannot write {given}: {getattr(e, 'strerror', None) or e}")
+    except OSError as e:
+        raise Disk(f"cannot write {given}: {e.strerror}")
     if not stat.S_ISREG(mode):
         raise Invalid(f"{given} is {files.kind_of(mode)}, not a file", hint="without -o the content goes to stdout")
     if not force:
@@ -507,12 +516,13 @@ def _opened(k: Kernel, fields: Artifact) -> tuple[int, str] | None:
 def _absent(k: Kernel, fields: Artifact, row: Sequence[Any] | None) -> tuple[str, str]:
     """What it means that the content is not here: what another clone kept is there, unless it was this one."""
     who = f"{fields['created_by']} on {fields['host']}" if fields.get("host") else str(fields["created_by"])
-    if fields["where"] == IN_CLONE and (row is None or not _is_ours(k, row[2])):
+    if fields["where"] == IN_CLONE and not _was_added_here(k, fields["id"], row):
         return "elsewhere", f"its content is kept in the clone of {who}, and not here"
     return "missing", "its content is gone from this clone" if row else "its content is not here"
 
 
-def _is_ours(k: Kernel, writer: str) -> bool:
-    """Whether a writer is one of this clone's."""
-    folder, name = journals.own(k.repo), f"{base_writer(writer)}.jsonl"
-    return os.path.lexists(f"{folder}/{name}") or os.path.lexists(f"{folder}/local/{name}")
+def _was_added_here(k: Kernel, internal: str, row: Sequence[Any] | None) -> bool:
+    """Whether it was this clone that added an artifact: its file is not shared, or its event is in our own journals."""
+    if os.path.lexists(f"{entities.local(k.repo, 'artifact')}/{internal}.md"):
+        return True
+    return row is not None and os.path.lexists(f"{journals.own(k.repo)}/{base_writer(row[2])}.jsonl")

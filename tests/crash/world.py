@@ -182,6 +182,13 @@ def _exported(a: Clone, b: Clone) -> None:
     (a.path.parent / "theirs.jsonl").write_text(b.run("ev", "export").out)
 
 
+def _added(a: Clone, b: Clone) -> None:
+    (a.path / "note.txt").write_text("as it was")
+    assert a.run("artifact", "add", "note.txt").code == 0
+    sync(a, b)
+    (a.path / "note.txt").write_text("as it is")
+
+
 EMIT = ("ev", "emit", "--type", "agent.status", "--body", '{"state":"idle"}', "--json")
 SCENARIOS = [
     Scenario("init", ("init", "--prefix=test"), _no_tracker, then=("list",)),
@@ -216,6 +223,7 @@ SCENARIOS = [
     Scenario("coord on", ("coord", "on"), _unshared),
     Scenario("sync: events", ("sync",), _events_on_both_sides, finishes=True),
     Scenario("ev emit into a new segment", EMIT, _sealed),
+    Scenario("artifact add", ("artifact", "add", "note.txt"), _added),
 ]
 
 
