@@ -71,34 +71,32 @@ def add(k: Kernel, given: str, o: Mapping[str, Any], stdin: Read, *, dry: bool =
     """
     k.open()
     who, url = k.me, _url(given)
-    name = o.get("name") or _name_of(given, url)
+    named = {"name": o.get("name") or _name_of(given, url)}
+    about = {"work_id": k.need(o["work"])} if o.get("work") else {}
+    about |= {"supersedes": _checked(k, o["supersedes"])} if o.get("supersedes") else {}
     if not o.get("allow_secret"):
-        journal.refuse_secrets(k, "artifacts' names", name)
-        journal.refuse_secrets(k, "artifacts", url or "")
+        journal.refuse_secrets(k, "artifacts", named["name"], url or "")
     content = _linked(url) if url else _taken(k, given, stdin, dry=dry)
     try:
-        fields: Artifact = {"type": "ar", "id": k.new_id("ar"), "name": name, "digest": content.digest}
-        fields["media_type"] = o.get("type") or (LINK if url else media_type(name, content))
-        fields["size"] = content.size
-        is_small = content.data is not None and content.size <= CONTENT_MAX
-        fields["where"] = url or (IN_GIT if k.coordination.on and is_small else IN_CLONE)
-        if fields["where"] == IN_CLONE:
-            fields["host"] = os.uname().nodename
+        fields: Artifact = {"type": "ar", "id": k.new_id("ar"), **named, "digest": content.digest}
+        fields["media_type"] = o.get("type") or (LINK if url else media_type(named["name"], content))
+        fields |= {"size": content.size, "where": url or _where(k, content)}
+        fields |= {"host": os.uname().nodename} if fields["where"] == IN_CLONE else {}
+        fields |= about | {"created_by": who, "created_at": k.now()}
+        agents.encoded(fields, "artifact")  # whatever is wrong is said before anything is kept
         if fields["where"] == IN_GIT and not o.get("allow_secret") and _is_text(content.data or b""):
             journal.refuse_secrets(k, "artifacts", (content.data or b"").decode())
+        if dry:
+            return {n: v for n, v in fields.items() if n not in ("type", "id")}
         with k.writing():
-            if o.get("work"):
-                fields["work_id"] = k.need(o["work"])
-            if o.get("supersedes"):
-                fields["supersedes"] = _checked(k, o["supersedes"])
-            fields |= {"created_by": who, "created_at": k.now()}
-            agents.encoded(fields, "artifact")  # whatever is wrong is said before anything is written
-            if dry:
-                return {n: v for n, v in fields.items() if n not in ("type", "id")}
             return _add(k, fields, content, o.get("key"))
     finally:
         if content.staged is not None:
             files.discard(content.staged)
+
+
+def _where(k: Kernel, content: Content) -> str:
+    return IN_GIT if k.coordination.on and content.data is not None else IN_CLONE
 
 
 def _url(given: str) -> str | None:
@@ -258,6 +256,8 @@ def _keep(k: Kernel, fields: Artifact, content: Content) -> None:
     """Put the content where it belongs. One that is there is written anew: it may have been damaged, or not flushed."""
     path = _path(k, fields, fields["where"])
     files.make_folder(os.path.dirname(path))
+    if os.path.isdir(path):
+        raise BadFile("a folder, where a content should be", path=path, hint="move it away, and repeat the command")
     if content.data is not None:
         files.write(path, content.data, scratch=k.repo.scratch)
     else:
@@ -516,9 +516,11 @@ def _opened(k: Kernel, fields: Artifact) -> tuple[int, str] | None:
 def _absent(k: Kernel, fields: Artifact, row: Sequence[Any] | None) -> tuple[str, str]:
     """What it means that the content is not here: what another clone kept is there, unless it was this one."""
     who = f"{fields['created_by']} on {fields['host']}" if fields.get("host") else str(fields["created_by"])
-    if fields["where"] == IN_CLONE and not _was_added_here(k, fields["id"], row):
+    if _was_added_here(k, fields["id"], row):
+        return "missing", "its content is gone from this clone"
+    if fields["where"] == IN_CLONE:
         return "elsewhere", f"its content is kept in the clone of {who}, and not here"
-    return "missing", "its content is gone from this clone" if row else "its content is not here"
+    return "missing", "its content has not come here; it was not published, or taken away"
 
 
 def _was_added_here(k: Kernel, internal: str, row: Sequence[Any] | None) -> bool:

@@ -22,7 +22,7 @@ from faults.test_disk import LIMITED
 from kernel.test_sync import Clones, origin, settle, sync
 from killing import at as stop_at
 from killing import stopping
-from tbdx.core import canon
+from tbdx.core import canon, kinds
 from tbdx.store import files
 
 MIB = 1 << 20
@@ -77,6 +77,23 @@ def refused(clone: Clone, artifact: str, says: str) -> None:
 
 def events(clone: Clone, glob: str = "artifact.*") -> list[dict[str, Any]]:
     return [json.loads(line) for line in clone.run("ev", "export", "--type", glob).out.splitlines()]
+
+
+def test_what_a_media_type_a_place_and_a_content_are() -> None:
+    for text in ("text/plain", "application/vnd.x+json", "text/plain; charset=utf-8", "a/b;x"):
+        assert kinds.is_media_type(text), text
+    for odd in ("", "text", "/plain", "text/", "a b/c", "a/b c", "a/é", "a/\x1b", "a/b\n", "x/" + "y" * 200, None, 5):
+        assert not kinds.is_media_type(odd), odd
+    made = {"type": "ar", "id": f"ar-{ulid(1)}", "name": "x", "digest": digest(b""), "media_type": "a/b", "size": 0}
+    made |= {"created_by": "agent:x", "created_at": "2025-03-01T00:00:00.000Z"}
+    for place in ("git", "clone", "https://x", "http://x/" + "y" * 1991):
+        assert kinds.problems(made | {"where": place}, "artifact") == [], place
+    for odd in ("", "/x", "../x", "file:///x", "https://", "https://a b", "http://x/" + "y" * 1992, None, 5):
+        assert [name for name, _ in kinds.problems(made | {"where": odd}, "artifact")] == ["where"], odd
+    name = digest(b"x")[7:]
+    assert kinds.content_problem(name, b"x") is None and kinds.content_problem(digest(b"")[7:], b"") is None
+    for odd_name, data in ((name, b"y"), (name.upper(), b"x"), (name + ".md", b"x"), (f"../{name}", b"x"), ("", b"")):
+        assert kinds.content_problem(odd_name, data), odd_name
 
 
 # adding and getting
@@ -393,6 +410,7 @@ def test_a_content_that_does_not_match_is_reported_and_not_given_out(repo: Clone
     for made in (small, large):
         path, name = content(repo, made), made["artifact_id"]
         good = path.read_bytes()
+        (repo.path / "again").write_bytes(good)
         for bad in (good[:-1] + b"?", good + b"more", good[:-1], b""):
             path.write_bytes(bad)
             assert states(repo, name) == {name: "mismatch"}
@@ -405,7 +423,12 @@ def test_a_content_that_does_not_match_is_reported_and_not_given_out(repo: Clone
             make(path)
             assert states(repo, name) == {name: "mismatch"}
             refused(repo, name, "a symbolic link" if path.is_symlink() else "not a file")
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+            if make is os.mkdir:
+                done = repo.run("artifact", "add", "again")
+                assert done.code == 1 and not any(path.iterdir()), done
+                path.rmdir()
+            else:
+                path.unlink()
         add(repo, good)  # the same once more
         assert states(repo, name) == {name: "ok"} and saved(repo, name) == good
 
@@ -439,7 +462,7 @@ def test_a_damaged_content_is_withheld_by_name_until_it_is_added_again(clones: C
     (a.data / "artifacts/blobs/notes").unlink()
     sync(b)
     assert states(b) == {bad["artifact_id"]: "missing", good["artifact_id"]: "ok"}
-    refused(b, bad["artifact_id"], "not here" if bad["where"] != "git" else "gone from this clone")
+    refused(b, bad["artifact_id"], "has not come here")
     add(a, "to be damaged")
     settle(a, b)
     assert saved(b, bad["artifact_id"]) == b"to be damaged"
@@ -536,7 +559,7 @@ def test_nothing_that_a_remote_brings_is_believed(clones: Clones) -> None:
         ({"size": 7}, "mismatch", "6 bytes, its file says 7"),
         ({"where": "https://example.com/", "media_type": "text/uri-list"}, "mismatch", "does not match"),
         ({"where": "clone", "digest": digest(b"there")}, "elsewhere", "in the clone of agent:x"),
-        ({"digest": digest(b"nowhere")}, "missing", "not here"),
+        ({"digest": digest(b"nowhere")}, "missing", "has not come here"),
         ({"name": "../../../../evil\x1b[2J"}, "ok", ""),
     ]
     found = {f"ar-{ulid(n)}": row for n, row in enumerate(odd, 1)}
