@@ -6,6 +6,7 @@ import os
 
 from tbdx.cli.common import Call
 from tbdx.core.ids import is_internal
+from tbdx.core.jsontext import dumps
 from tbdx.errors import BadFile, Invalid, TbdxError, Usage
 
 TYPE_CHECKING = False
@@ -41,7 +42,7 @@ def emit(c: Call) -> int:
         draft["idempotency_key"] = c["key"]
     check_draft(draft["type"], draft["refs"], draft["body"])
     if not c["allow_secret"]:
-        journal.refuse_secrets(c.kernel, draft)
+        journal.refuse_secrets(c.kernel, "events", dumps(draft))
     _acknowledge(c, [draft], wait)
     return 0
 
@@ -82,7 +83,7 @@ def _emit_lines(c: Call, wait: str | None) -> int:
             try:
                 draft = journal.draft_of(line)
                 if not c["allow_secret"]:
-                    journal.refuse_secrets(c.kernel, draft)
+                    journal.refuse_secrets(c.kernel, "events", dumps(draft))
                 drafts.append(draft)
             except (BadFile, Invalid) as e:
                 bad += 1

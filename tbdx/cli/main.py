@@ -170,6 +170,7 @@ _GROUPS = {
     "wk": "Entities by id, by file and by query",
     "ev": "What happened: events, journals, views",
     "msg": "Messages: a mailbox for each agent",
+    "artifact": "Files and links that work brings forth",
     "agent": "Agents: who they are, and what they are about",
     "coord": "Whether events are shared",
 }

@@ -88,6 +88,13 @@ class Out:
         self.clear()
         _write_bytes(1, safe_dumps(value, None).encode() + b"\n" if os.isatty(1) else raw + b"\n")
 
+    def raw(self, pieces: Iterable[bytes]) -> None:
+        """Bytes as they are, to a file or another program; until nobody takes them any more."""
+        self.clear()
+        for piece in pieces:
+            if not _write_bytes(1, piece):
+                return
+
     def rows(self, rows: list[bytes]) -> None:
         """A list as one JSON document, its rows rendered by `safe_dumps` already."""
         for n in range(0, len(rows), 500):  # in pieces, so that a long list is not held twice

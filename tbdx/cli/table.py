@@ -477,6 +477,41 @@ COMMANDS: dict[str, Row] = {
             _AS,
         ),
     ),
+    "artifact add": (
+        "artifact:add",
+        "Keep a file, a link (the URL itself: nothing is fetched), or what comes on stdin for -",
+        ("file",),
+        (
+            ("work", ("--work",), "ID", "the issue that it belongs to"),
+            ("name", ("--name",), "NAME", "what to call it, unless as the file is"),
+            ("type", ("--type",), "MEDIA", "its media type, unless its name or its bytes tell"),
+            ("supersedes", ("--supersedes",), "ID", "the artifact that it stands for from now on"),
+            _KEY,
+            _SECRET,
+            _AS,
+        ),
+    ),
+    "artifact list": (
+        "artifact:list_",
+        "The artifacts, the newest last",
+        (),
+        (("work", ("--work",), "ID", "of an issue"), _LIMIT),
+    ),
+    "artifact get": (
+        "artifact:get",
+        "Give out a content, once its digest is seen to be right",
+        ("id",),
+        (
+            ("output", ("-o", "--output"), "FILE", "into a file, whole or not at all; else to stdout"),
+            ("force", ("--force",), "", "write over a file that is there"),
+        ),
+    ),
+    "artifact verify": (
+        "artifact:verify",
+        "Whether contents are here, and what their digests say",
+        ("ids*",),
+        (),
+    ),
     "agent register": (
         "identity:register",
         "Make an agent known by its name; again, to give it roles and groups",

@@ -63,6 +63,10 @@ class Body(msgspec.Struct, gc=False):
     ack_required: object = None
     ack_by: object = None
     reader: object = None
+    digest: object = None
+    media_type: object = None
+    size: object = None
+    by: object = None
 
 
 class Line(msgspec.Struct, gc=False):

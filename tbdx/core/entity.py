@@ -35,6 +35,7 @@ COLLECTIONS = {
 }
 # folders whose files never change once they are written, by the kernel contract
 IMMUTABLE = ("messages/", "artifacts/")
+CONTENT = "artifacts/blobs/"  # what is in artifacts, each file named by the SHA-256 of its bytes
 
 # (field, what it holds, True when clients below f08 keep it, how two changed values meet)
 # In the order of the file. What it holds: see `CHECKS`; "!" it must be there, "?" it may be null.

@@ -58,8 +58,8 @@ TYPES: dict[str, tuple[str, str, str]] = {
     "agent.session_ended": ("", "", "its actor's session is over"),
     "agent.status": ("state:text", "", "its actor is in that state"),
     "agent.heartbeat": ("", "", ""),
-    "artifact.created": ("digest:text media_type:text size:int", "artifact_id", ""),
-    "artifact.superseded": ("by:text", "artifact_id", ""),
+    "artifact.created": ("digest:text media_type:text size:int", "artifact_id", "its content is what the digest says"),
+    "artifact.superseded": ("by:text", "artifact_id", "the one named stands for it"),
     "journal.opened": ("", "", "its writer follows another one, which is retired"),
     "journal.checkpointed": ("", "", ""),
     "bus.bookmark": ("cursor:text", "", ""),
@@ -173,7 +173,8 @@ def segment(writer: str, first: int) -> str:
 ACTED_ON: tuple[str, ...] = ("title", "blob", "was", "reason", "summary", "url", "field", "attic", "state", "name")
 ACTED_ON += ("replaces",)
 # and these may be anything
-LOOKED_AT = ("to", "fields", "recipients", "ids", "message_id", "importance", "ack_required", "ack_by", "reader")
+LOOKED_AT: tuple[str, ...] = ("to", "fields", "recipients", "ids", "message_id", "importance", "ack_required")
+LOOKED_AT += ("ack_by", "reader", "digest", "media_type", "size", "by")
 BODY = (*ACTED_ON, *LOOKED_AT)
 
 
@@ -188,13 +189,14 @@ class Actor:
 class Refs:
     """Those of the refs that folds look at; None where an event has none."""
 
-    __slots__ = ("message_id", "reply_to", "thread_id", "work_id")
+    __slots__ = ("artifact_id", "message_id", "reply_to", "thread_id", "work_id")
 
     def __init__(self, refs: Mapping[str, Any]) -> None:
         self.work_id: str | None = refs.get("work_id")
         self.message_id: str | None = refs.get("message_id")
         self.thread_id: str | None = refs.get("thread_id")
         self.reply_to: str | None = refs.get("reply_to")
+        self.artifact_id: str | None = refs.get("artifact_id")
 
 
 class Body:

@@ -7,6 +7,7 @@ matter in file order, with its body under `body`; keys that no row knows travel 
 from __future__ import annotations
 
 from tbdx.core import address, canon, codec, entity
+from tbdx.core.digest import hexdigest
 from tbdx.core.entity import BODY_MAX, COLLECTIONS, TITLE_MAX
 from tbdx.core.ids import is_internal
 from tbdx.errors import BadFile
@@ -22,6 +23,10 @@ IMPORTANCE = ("low", "normal", "high", "urgent")
 MESSAGE_MAX = BODY_MAX  # characters of a message; a longer text is an artifact
 TO_MAX = 1_000  # addresses of a message
 SUBJECT_MAX = TITLE_MAX
+# where the content of an artifact is: beside it on the sync branch, in the clone that added it, or at a URL
+IN_GIT, IN_CLONE = "git", "clone"
+CONTENT_MAX = codec.LARGEST  # bytes of one on the sync branch; a larger one stays in its clone
+URL_MAX = 2_000
 
 # kind -> (field, what it holds, how two changed values meet), in the order of the file; see `core.entity.FIELDS`
 FIELDS: dict[str, tuple[tuple[str, str, str], ...]] = {
@@ -47,7 +52,7 @@ FIELDS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("to", "addresses!", "fixed"),
         ("cc", "addresses", "fixed"),
         ("recipients", "addresses!", "fixed"),
-        ("subject", "subject?", "fixed"),
+        ("subject", "line?", "fixed"),
         ("thread_id", "thread?", "fixed"),
         ("reply_to", "message?", "fixed"),
         ("work_id", "issue?", "fixed"),
@@ -60,18 +65,21 @@ FIELDS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "artifact": (
         ("type", "type!", "fixed"),
         ("id", "id!", "fixed"),
-        ("name", "text!", "fixed"),
+        ("name", "line!", "fixed"),
         ("digest", "digest!", "fixed"),
-        ("media_type", "text!", "fixed"),
-        ("size", "count!", "fixed"),
-        ("where", "text!", "fixed"),
+        ("media_type", "media!", "fixed"),
+        ("size", "count!", "fixed"),  # bytes
+        ("where", "place!", "fixed"),  # see IN_GIT
+        ("host", "line?", "fixed"),  # of the clone that has it
         ("work_id", "issue?", "fixed"),
+        ("supersedes", "artifact?", "fixed"),
         ("created_by", "address!", "fixed"),
         ("created_at", "instant!", "fixed"),
         ("extensions", "map", "fixed"),
     ),
 }
 NEVER_CHANGE = ("message", "artifact")
+_MEDIA = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&-^_.+")  # RFC 6838
 
 
 def kind_of(internal: object) -> str | None:
@@ -155,6 +163,35 @@ def is_digest(value: object) -> bool:
     )
 
 
+def is_content(name: str) -> bool:
+    """True for what a file of content is named: 64 hex digits."""
+    return is_digest(f"sha256:{name}")
+
+
+def content_problem(name: str, data: bytes) -> str | None:
+    """Why a file in the folder of contents is not what its name says, None when it is."""
+    if not is_content(name):
+        return "not the name of an artifact's content"
+    if len(data) > CONTENT_MAX:
+        return f"larger than {CONTENT_MAX} bytes"
+    return None if hexdigest(data) == name else "its bytes are not those that its name says"
+
+
+def is_media_type(value: object) -> bool:
+    """True for `type/subtype`, with parameters behind a semicolon or without."""
+    if not isinstance(value, str) or len(value) > 200 or not value.isascii() or not value.isprintable():
+        return False
+    kind, slash, rest = value.partition(";")[0].rstrip().partition("/")
+    return bool(slash) and bool(kind) and bool(rest) and not (set(kind + rest) - _MEDIA)
+
+
+def is_url(text: str) -> bool:
+    """True for an absolute http(s) URL."""
+    scheme, colon, rest = text.partition("://")
+    host = rest.partition("/")[0]
+    return bool(colon and host) and scheme.lower() in ("http", "https") and text.isprintable() and " " not in text
+
+
 def is_thread(value: object) -> bool:
     """True for what may name a thread: printable, without blanks."""
     return isinstance(value, str) and 1 <= len(value) <= 200 and value.isprintable() and " " not in value
@@ -164,8 +201,12 @@ def _all(is_good: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, list) and len(value) <= TO_MAX and all(map(is_good, value))
 
 
-def _is_subject(value: object) -> bool:
+def _is_line(value: object) -> bool:
     return isinstance(value, str) and len(value) <= SUBJECT_MAX and not set(value) & {"\0", "\n"}
+
+
+def _is_place(value: object) -> bool:
+    return value in (IN_GIT, IN_CLONE) or (isinstance(value, str) and len(value) <= URL_MAX and is_url(value))
 
 
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -173,10 +214,13 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "names": (_all(address.is_name), "Expected a list of names"),
     "address": (address.is_address, "Expected agent:NAME or another address"),
     "addresses": (_all(address.is_address), f"Expected a list of addresses, {TO_MAX} at most"),
-    "subject": (_is_subject, f"Expected one line of at most {SUBJECT_MAX} characters"),
+    "line": (_is_line, f"Expected one line of at most {SUBJECT_MAX} characters"),
     "thread": (is_thread, "Expected a thread's name, without blanks"),
     "message": (lambda value: is_internal(value, "ms"), "Expected ms- and a ULID"),
     "importance": (lambda value: value in IMPORTANCE, f"Expected one of {', '.join(IMPORTANCE)}"),
     "flag": (lambda value: isinstance(value, bool), "Expected true or false"),
     "digest": (is_digest, "Expected sha256: and 64 hex digits"),
+    "media": (is_media_type, "Expected a media type, as text/plain"),
+    "place": (_is_place, f"Expected {IN_GIT}, {IN_CLONE}, or an http(s) URL"),
+    "artifact": (lambda value: is_internal(value, "ar"), "Expected ar- and a ULID"),
 }

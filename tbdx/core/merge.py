@@ -19,7 +19,7 @@ from functools import partial
 
 from tbdx.core import attic, canon, codec
 from tbdx.core.attic import DELETED, Loss, attic_files
-from tbdx.core.entity import BODY, FIELDS, IMMUTABLE, in_file_order
+from tbdx.core.entity import BODY, CONTENT, FIELDS, IMMUTABLE, in_file_order
 from tbdx.core.ids import is_internal, is_key, is_ulid, repair
 from tbdx.core.meet import ABSENT, changes, meet, same
 from tbdx.core.times import to_ms
@@ -70,7 +70,7 @@ def merge_trees(
         elif path.startswith(attic.FOLDER):
             _meet_in_attic(path, a, b, out, displaced)
         elif path[len(DATA) :].startswith(IMMUTABLE):
-            _stand(path, was, (a, b), out)
+            _stand(path, _right(path, (a, b)) or was, (a, b), out)
         elif path.startswith(ISSUES) and path.endswith(".md"):
             _meet_issues(path, was, a, b, (made_of or {}).get(path, ()), out, losses)
         else:
@@ -132,6 +132,16 @@ def _meet_others(path: str, was: bytes | None, a: bytes | None, b: bytes | None,
     merged = _finish(_fields(x, sides, rules, lambda _, __, loser: losers.append(loser)), *sides)
     chosen = (a if sides[0] is y else b) if merged is sides[0] else _join(merged)
     _stand(path, chosen, [data for data, side in ((a, y), (b, z)) if any(side is loser for loser in losers)], out)
+
+
+def _right(path: str, sides: Sequence[bytes | None]) -> bytes | None:
+    """Of an artifact's content that differs, the one that is what its name says: no other is that file's."""
+    if not path[len(DATA) :].startswith(CONTENT):
+        return None
+    from tbdx.core import kinds
+
+    name = path[len(DATA + CONTENT) :]
+    return next((data for data in sides if data is not None and not kinds.content_problem(name, data)), None)
 
 
 def _stand(path: str, chosen: bytes | None, others: Sequence[bytes | None], out: Files) -> None:

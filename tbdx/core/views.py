@@ -228,6 +228,40 @@ def _told_of_itself(agent: State, e: Fact) -> None:
             agent["sessions"].pop(e.actor.session_id, None)
 
 
+# artifacts: {"made": {id: [event id, agent, writer, digest, media type, size, blob]}, "by": {id: what stands for it},
+# "rejects": {event id: [type, agent, artifact id, why]}}
+
+
+def _new_artifacts() -> State:
+    return {"made": {}, "by": {}, "rejects": {}}
+
+
+def _fold_artifacts(state: State, facts: Iterable[Fact]) -> None:
+    for e in facts:
+        if e.type[:9] != "artifact.":
+            continue
+        artifact, body = e.refs.artifact_id, e.body
+        if e.type == "artifact.created":
+            wrong = [n for n, kind in (("digest", str), ("media_type", str), ("size", int)) if not _is(body, n, kind)]
+            before = state["made"].get(artifact)
+            why = f"body.{wrong[0]}: missing" if wrong else f"created before, by {before[1]}" if before else None
+            if artifact and not why:
+                row = [e.event_id, e.actor.agent_id, e.writer, body.digest, body.media_type, body.size, body.blob]
+                state["made"][artifact] = row
+        elif e.type == "artifact.superseded":
+            why = None if isinstance(body.by, str) else "body.by: missing"
+            if artifact and not why:
+                state["by"][artifact] = body.by
+        else:
+            continue
+        if not artifact or why:
+            state["rejects"][e.event_id] = [e.type, e.actor.agent_id, artifact, why or "refs.artifact_id: missing"]
+
+
+def _is(body: Any, name: str, kind: type) -> bool:
+    return isinstance(getattr(body, name), kind)
+
+
 # keys: {"agent type key": [event id, writer, seq, what it said, what it is about, later]}, the first of each in total
 # order; later: {event id: [type, agent, what it is about]} of those that came after it, and have no effect
 
@@ -237,7 +271,7 @@ def key_name(agent: str, type_: str, key: str) -> str:
 
 
 def _about(e: Fact) -> str | None:
-    return e.refs.message_id or e.refs.work_id
+    return e.refs.message_id or e.refs.artifact_id or e.refs.work_id
 
 
 def _fold_keys(state: State, facts: list[Fact]) -> list[Fact]:
@@ -264,15 +298,16 @@ PARTS: dict[str, tuple[Callable[[], State], Callable[[State, list[Fact]], Any]]]
     "agents": (dict, _fold_agents),
     "mail": (mail.new_mail, mail.fold_mail),
     "marks": (dict, mail.fold_marks),
+    "artifacts": (_new_artifacts, _fold_artifacts),
 }
 # view -> the parts that it is made of
 VIEWS: dict[str, tuple[str, ...]] = {
     "work": ("keys", "work"),
-    "inbox": ("keys", "work", "mail", "marks"),
+    "inbox": ("keys", "work", "mail", "marks", "artifacts"),
     "threads": ("keys", "mail"),
     "agents": ("keys", "agents"),
     "status": ("keys", "log"),
-    "rejects": ("keys", "work", "mail"),
+    "rejects": ("keys", "work", "mail", "artifacts"),
 }
 
 
@@ -374,8 +409,9 @@ def _reject_rows(state: State, files: Mapping[str, Mapping[str, Any]]) -> dict[s
         rows |= {event: [*row, f"repeats {first}, under the same key"] for event, row in later.items()}
     names = ("type", "agent", "work_id", "reason")
     out = {event: dict(zip(names, row, strict=True)) for event, row in rows.items()}
-    names = ("type", "agent", "message_id", "reason")
-    out |= {event: dict(zip(names, row, strict=True)) for event, row in state["mail"]["rejects"].items()}
+    for part, about in (("mail", "message_id"), ("artifacts", "artifact_id")):
+        names = ("type", "agent", about, "reason")
+        out |= {event: dict(zip(names, row, strict=True)) for event, row in state[part]["rejects"].items()}
     return dict(sorted(out.items()))
 
 

@@ -43,13 +43,14 @@ def append(k: Kernel, drafts: Sequence[Draft]) -> list[Ack]:
         return out
 
 
-def refuse_secrets(k: Kernel, draft: Draft) -> None:
-    """Raises Invalid for what looks like a secret."""
+def refuse_secrets(k: Kernel, what: str, *texts: str) -> None:
+    """Raises Invalid where a text looks like a secret. `what` is published with it: "events", "messages"."""
     from tbdx.core.secrets import spans
 
-    found = spans(dumps(draft), k.env)
-    if found:
-        raise Invalid(f"this looks like {found[0][2]}, and events are published", hint="--allow-secret takes it")
+    for text in texts:
+        found = spans(text, k.env)
+        if found:
+            raise Invalid(f"this looks like {found[0][2]}, and {what} are published", hint="--allow-secret takes it")
 
 
 def hide_secrets(k: Kernel, draft: Draft) -> Draft:

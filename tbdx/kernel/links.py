@@ -49,10 +49,12 @@ def ref(
     k: Kernel, text: str, urls: Sequence[str], *, kind: str | None, title: str | None, remove: bool, dry: bool = False
 ) -> tuple[str, bool]:
     """Add or remove links to pull requests, issues and other pages."""
+    from tbdx.core.kinds import is_url
+
     k.needs_new_keys("ref")
     _one_title(urls, title)
     for url in urls:
-        if not remove and not _is_url(url):
+        if not remove and not is_url(url):
             raise Invalid(f"Not an absolute http(s) URL: {url}")
 
     def edit(before: list[Any]) -> list[Any]:
@@ -64,12 +66,6 @@ def ref(
         return before + [row | ({"title": title} if title else {}) for row in rows]
 
     return _edit_list(k, text, "refs", edit, dry=dry)
-
-
-def _is_url(text: str) -> bool:
-    scheme, colon, rest = text.partition("://")
-    host = rest.partition("/")[0]
-    return bool(colon and host) and scheme.lower() in ("http", "https") and text.isprintable() and " " not in text
 
 
 def ref_kind(url: str) -> str:

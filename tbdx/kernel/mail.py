@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from tbdx.core import address, kinds, mail, secrets
+from tbdx.core import address, kinds, mail
 from tbdx.core.ids import is_internal
 from tbdx.core.times import is_instant
 from tbdx.errors import BadFile, Invalid, NotFound, NotYours, TbdxError
@@ -61,7 +61,7 @@ def prepare(k: Kernel, o: Mapping[str, Any]) -> Letter:
     letter = Letter(_draft(k, sender, o))
     fields = letter.fields
     if not o.get("allow_secret"):
-        _refuse_secrets(k, fields)
+        journal.refuse_secrets(k, "messages", fields.get("subject") or "", fields["body"])
     known = agents.registered(k)
     given = [*fields["to"], *fields["cc"]]
     about = {a: _concerned(k, a[5:]) for a in given if a[:5] == "work:"}
@@ -195,13 +195,6 @@ def _unknown(k: Kernel, recipients: Sequence[str], known: Mapping[str, Any]) -> 
     rest = [who for who in recipients if who[:6] == "agent:" and who not in known]
     told = agents.seen(k) if rest else {}
     return [who for who in rest if who not in told]
-
-
-def _refuse_secrets(k: Kernel, fields: Message) -> None:
-    for name in ("subject", "body"):
-        found = secrets.spans(fields.get(name) or "", k.env)
-        if found:
-            raise Invalid(f"this looks like {found[0][2]}, and messages are published", hint="--allow-secret takes it")
 
 
 def _said(fields: Message) -> str:

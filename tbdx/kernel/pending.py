@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tbdx.core import attic, codec, conflict, merge
 from tbdx.core.digest import blob_id
-from tbdx.core.entity import COLLECTIONS, IMMUTABLE
+from tbdx.core.entity import COLLECTIONS, CONTENT, IMMUTABLE
 from tbdx.errors import BadFile, Sync, TbdxError
 from tbdx.errors import Git as GitError
 from tbdx.kernel import Kernel
@@ -82,7 +82,7 @@ def look(k: Kernel, head: str) -> Pending:
                 continue
             blob = blob_id(data, head)
             if blob != tree.get(path):
-                why = damage(path, data) or (NEVER if path in tree and is_immutable(path) else None)
+                why = damage(path, data) or (NEVER if path in tree and never_changes(path) else None)
                 if why:
                     found.withheld[path] = why
                     continue
@@ -103,9 +103,23 @@ def is_immutable(path: str) -> bool:
     return path[len(merge.DATA) :].startswith(IMMUTABLE)
 
 
+def never_changes(path: str) -> bool:
+    """Whether no change of a published file is let out: of a content what its name says is one, and mends it."""
+    return is_immutable(path) and not _is_content(path)
+
+
+def _is_content(path: str) -> bool:
+    return path[len(merge.DATA) :].startswith(CONTENT)
+
+
 def damage(path: str, data: bytes) -> str | None:
-    """Why an entity's file must not be published, None when it may."""
+    """Why a file of an entity, or of an artifact's content, must not be published; None when it may."""
     folder, _, name = path.removeprefix(merge.DATA).partition("/")
+    if _is_content(path):
+        from tbdx.core import kinds
+
+        why = kinds.content_problem(path[len(merge.DATA + CONTENT) :], data)
+        return f"{why}; add the artifact again, or delete this file and sync" if why else None
     kind = _KIND_IN.get(folder)
     if kind is None or not name.endswith(".md"):
         return None

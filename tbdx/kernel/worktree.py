@@ -19,7 +19,8 @@ from tbdx.store import files
 from tbdx.store.objects import PLAIN, STANDS_ON
 
 STILL_S = 2.0  # a lock of git's that stays the same so long, while we hold tbd's, has no holder
-FOLDERS = (["issues"], ["mappings"], ["attic"])  # where no file can be
+# where no file can be
+FOLDERS = (["issues"], ["mappings"], ["attic"], ["agents"], ["messages"], ["artifacts"], ["artifacts", "blobs"])
 NOTICE = "tbd-sync worktree was missing; auto-materialized it (fresh clone, or the worktree was removed)."
 
 

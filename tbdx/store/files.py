@@ -18,26 +18,17 @@ from tbdx.store.failpoint import reach
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+PIECE = 256 * 1024  # bytes that are read at once of a file that may be large
 _KINDS = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
 
 
 def read(path: str, limit: int = LARGEST) -> bytes:
     """The bytes of a regular file, at most limit + 1 of them. Raises FileNotFoundError, BadFile for anything else."""
+    fd = opened(path)
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise
-    except OSError as e:
-        if e.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
-            raise BadFile(f"{kind_of(os.lstat(path).st_mode)}, not a file; it is not followed", path=path)
-        raise Disk(f"cannot read {path}: {e.strerror}")
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise BadFile(f"{kind_of(status.st_mode)}, not a file", path=path)
-        left = min(status.st_size, limit) + 1
+        left = min(os.fstat(fd).st_size, limit) + 1
         data = os.read(fd, left)
         if len(data) == left and left <= limit:  # it grew meanwhile
             while chunk := os.read(fd, limit + 1 - len(data)):
@@ -47,6 +38,38 @@ def read(path: str, limit: int = LARGEST) -> bytes:
         raise Disk(f"cannot read {path}: {e.strerror}")
     finally:
         os.close(fd)
+
+
+def opened(path: str, *, follow: bool = False) -> int:
+    """A descriptor for reading a regular file; a link is followed only where a person named it. Raises
+    FileNotFoundError, BadFile for anything else, Disk."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags & ~os.O_NOFOLLOW if follow else flags)
+    except FileNotFoundError:
+        raise
+    except OSError as e:
+        if e.errno == errno.ENXIO or (e.errno in (errno.ELOOP, errno.EMLINK) and not follow):
+            mode = (os.stat if follow else os.lstat)(path).st_mode
+            raise BadFile(f"{kind_of(mode)}, not a file; it is not followed", path=path)
+        raise Disk(f"cannot read {path}: {e.strerror}")
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise BadFile(f"{kind_of(status.st_mode)}, not a file", path=path)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def pieces(fd: int, path: str) -> Iterator[bytes]:
+    """What is left to read of an open file, so that none of it is held for long. Raises Disk."""
+    try:
+        while piece := os.read(fd, PIECE):
+            yield piece
+    except OSError as e:
+        raise Disk(f"cannot read {path}: {e.strerror}")
 
 
 def kind_of(mode: int) -> str:
@@ -82,6 +105,16 @@ def create(path: str, data: bytes, *, scratch: str) -> bool:
     temporary = os.path.join(scratch, f".{os.path.basename(path)}.{os.getpid()}.tmp")
     try:
         write_new(temporary, data, True)
+        return name_new(temporary, path)
+    except OSError as e:
+        raise Disk(f"cannot write {path}: {e.strerror}", hint=hint_for(e))
+    finally:
+        discard(temporary)
+
+
+def name_new(temporary: str, path: str) -> bool:
+    """Let a file that is written and flushed be at `path`, too, to last; False when something is there already."""
+    try:
         reach("file.link")
         try:
             os.link(temporary, path)
@@ -92,27 +125,37 @@ def create(path: str, data: bytes, *, scratch: str) -> bool:
                 raise
             if os.path.lexists(path):
                 return False
-            write(path, data)
+            replace(temporary, path)
         sync_folder(os.path.dirname(path))
         return True
     except OSError as e:
         raise Disk(f"cannot write {path}: {e.strerror}", hint=hint_for(e))
-    finally:
-        discard(temporary)
 
 
-def write_new(path: str, data: bytes, durable: bool = True) -> None:
+def write_pieces(path: str, data: Iterable[bytes]) -> None:
+    """Write a temporary file piece by piece, and flush it; where that fails, it is gone again. Raises Disk."""
+    try:
+        write_new(path, data)
+    except BaseException as e:
+        discard(path)
+        if isinstance(e, OSError):
+            raise Disk(f"cannot write {path}: {e.strerror}", hint=hint_for(e))
+        raise
+
+
+def write_new(path: str, data: bytes | Iterable[bytes], durable: bool = True) -> None:
     """Write a file where nobody looks yet, and flush it."""
     reach("file.make")
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
         reach("file.write")
-        view = memoryview(data)
-        if failpoint.hook is not None:  # a test may stop us in the middle
-            view = view[os.write(fd, view[: len(view) // 2]) :]
-            reach("file.torn")
-        while view:
-            view = view[os.write(fd, view) :]
+        for piece in (data,) if isinstance(data, bytes) else data:
+            view = memoryview(piece)
+            if failpoint.hook is not None:  # a test may stop us in the middle
+                view = view[os.write(fd, view[: len(view) // 2]) :]
+                reach("file.torn")
+            while view:
+                view = view[os.write(fd, view) :]
         if durable:
             reach("file.flush")
             os.fsync(fd)

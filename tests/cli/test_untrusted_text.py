@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import subprocess
@@ -39,6 +40,10 @@ EVIL = (
 BAD_BYTES = "\udcff\udc80"  # what Python makes of bytes in argv that are not UTF-8
 
 
+def digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
 def harmless(done: Result, what: object) -> None:
     for text in (done.out, done.err):
         found = RAW.intersection(text)
@@ -67,10 +72,15 @@ def hostile(repo: Clone, monkeypatch: pytest.MonkeyPatch) -> Clone:
     letter |= {"created_at": "2025-03-01T00:00:00.000Z"}
     agent = {"type": "agid", "id": f"agid-{ulid(1)}", "version": 1, "name": "x", "harness": EVIL, "host": EVIL}
     agent |= {"created_at": letter["created_at"], "updated_at": letter["created_at"], EVIL: EVIL}
-    for folder, entity in (("messages", letter), ("agents", agent)):
+    made = {"type": "ar", "id": ARTIFACT, "name": letter["subject"], "digest": digest(EVIL), "media_type": "text/plain"}
+    made |= {"size": len(EVIL.encode()), "where": "git", "host": letter["subject"], "created_by": "agent:x", EVIL: EVIL}
+    made |= {"created_at": letter["created_at"]}
+    for folder, entity in (("messages", letter), ("agents", agent), ("artifacts", made)):
         (repo.data / folder).mkdir()
         (repo.data / folder / f"{entity['id']}.md").write_text(f"---\n{canon.dumps(entity)}---\n{EVIL}\n")
         (repo.data / folder / f"{entity['type']}-{ulid(2)}.md").write_text(EVIL)
+    (repo.data / "artifacts/blobs").mkdir()
+    (repo.data / "artifacts/blobs" / digest(EVIL)[7:]).write_text(EVIL)
     (repo.data / "attic").mkdir()
     at = "2025-03-01T00:00:00.000Z"
     entry = {"entity_id": f"is-{ulid(1)}", "timestamp": at, "field": "title", "lost_value": json.dumps(EVIL)}
@@ -94,7 +104,7 @@ def hostile(repo: Clone, monkeypatch: pytest.MonkeyPatch) -> Clone:
     return repo
 
 
-LETTER = f"ms-{ulid(1)}"
+LETTER, ARTIFACT = f"ms-{ulid(1)}", f"ar-{ulid(1)}"
 ONE, TWO = f"is-{ulid(1)}", f"is-{ulid(2)}"
 # every command with arguments that lead to its data; None: it takes no text of anybody
 LINES: dict[str, list[str] | None] = {
@@ -175,6 +185,11 @@ LINES: dict[str, list[str] | None] = {
     "msg search": ["msg", "search", "over"],
     "comment": ["comment", ONE, EVIL],
     "handoff": ["handoff", ONE, "--to", "agent:x", "--summary", EVIL],
+    "artifact add": ["artifact", "add", "note.md", "--as", "x", "--name", EVIL],
+    "artifact list": ["artifact", "list"],
+    # to a pipe its bytes go as they are; what a terminal is shown is in tests/kernel/test_artifacts.py
+    "artifact get": ["artifact", "get", ARTIFACT, "-o", "got"],
+    "artifact verify": ["artifact", "verify"],
     "agent register": ["agent", "register"],
     "agent list": ["agent", "list", "--all"],
     "agent show": ["agent", "show"],

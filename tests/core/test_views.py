@@ -25,7 +25,8 @@ def of(ms: int, agent: str, type_: str, **body: Any) -> Fact:
     """An event of an agent about the issue; `issue`, `n` and `key` are not of the body."""
     issue, key = body.pop("issue", ISSUE), body.pop("key", None)
     more = {"idempotency_key": key} if key else {}
-    refs = {"work_id": issue} if type_.startswith("work.") and issue else {}
+    about = {"work": "work_id", "artifact": "artifact_id"}.get(type_.partition(".")[0])
+    refs = {about: issue} if about and issue else {}
     return fact(line(made(writer(agent), ms + 1, ms, type_, refs=refs, body=body, **more)))
 
 
@@ -43,6 +44,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "agent.status": [{"state": "busy"}],
     "agent.session_started": [{}],
     "agent.session_ended": [{}],
+    "artifact.created": [{"digest": d, "media_type": "a/b", "size": 1} for d in ("x", "y", 5)] + [{"digest": "x"}],
+    "artifact.superseded": [{"by": "x"}, {"by": "y"}, {"by": 5}, {}],
     "new.type": [{"title": "x"}],
 }
 
@@ -313,3 +316,18 @@ def test_what_no_fold_takes_is_listed_as_rejected() -> None:
         "its event id is not above its predecessor's"
     ]
     assert views.refuse(views.new(["log"]), [of(0, "a", "work.claimed")]) == views.new(["log"])
+
+
+def test_of_two_events_that_made_one_artifact_the_first_counts_and_the_last_tells_what_stands_for_it() -> None:
+    body = {"digest": "sha256:1", "media_type": "a/b", "size": 1, "blob": "b1"}
+    facts = [of(1, "a", "artifact.created", **body), of(2, "b", "artifact.created", **body | {"digest": "sha256:2"})]
+    facts += [of(n, "a", "artifact.superseded", by=f"ar-{n}") for n in (3, 4)]
+    facts += [of(5, "a", "artifact.created", issue=None, **body), of(6, "a", "artifact.created", digest="x")]
+    facts += [of(7, "a", "artifact.superseded"), of(8, "a", "artifact.other")]
+    state = folded(facts)["artifacts"]
+    assert state["made"] == {ISSUE: [facts[0].event_id, "agent:a", writer("a"), "sha256:1", "a/b", 1, "b1"]}
+    assert state["by"] == {ISSUE: "ar-4"}
+    reasons = [row["reason"] for row in views.rows("rejects", folded(facts)).values()]
+    assert reasons == ["created before, by agent:a", "refs.artifact_id: missing", "body.media_type: missing"] + [
+        "body.by: missing"
+    ]

@@ -182,6 +182,13 @@ def _exported(a: Clone, b: Clone) -> None:
     (a.path.parent / "theirs.jsonl").write_text(b.run("ev", "export").out)
 
 
+def _added(a: Clone, b: Clone) -> None:
+    (a.path / "note.txt").write_text("as it was")
+    assert a.run("artifact", "add", "note.txt").code == 0
+    sync(a, b)
+    (a.path / "note.txt").write_text("as it is")
+
+
 EMIT = ("ev", "emit", "--type", "agent.status", "--body", '{"state":"idle"}', "--json")
 SCENARIOS = [
     Scenario("init", ("init", "--prefix=test"), _no_tracker, then=("list",)),
@@ -219,6 +226,7 @@ SCENARIOS = [
     Scenario("agent register", ("agent", "register", "--role", "tester")),
     Scenario("msg send", ("msg", "send", "--to", "all", "--body", "one")),
     Scenario("handoff", ("handoff", "test-one", "--to", "ben", "--summary", "half")),
+    Scenario("artifact add", ("artifact", "add", "note.txt"), _added),
 ]
 
 

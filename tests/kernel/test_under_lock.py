@@ -32,6 +32,7 @@ class Watch:
         repo = clone.kernel.repo
         self.lock, self.common = repo.lock, repo.common
         self.ours = (f"{repo.shared}/data-sync", f"{repo.own}/intent", f"{clone.path}/.tbd/workspaces")
+        self.ours += (f"{repo.own}/artifacts/",)
         self.events = (f"{repo.own}/journal/", f"{repo.own}/cache/coord/")
         self.events_lock = f"{repo.own}/coord.lock"
         self.changes, self.of_events, self.bare = 0, 0, list[str]()
@@ -74,7 +75,8 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Clone], Watch]]
 
         def noting(*args: Any, **more: Any) -> Any:
             for one in watches:
-                one.note_path(name, args[1] if name == "replace" else args[0])
+                for path in args[:2] if name == "move" else args[1:2] if name == "replace" else args[:1]:
+                    one.note_path(name, path)
             return real(*args, **more)
 
         monkeypatch.setattr(files, name, noting)
@@ -187,6 +189,10 @@ def _fresh_with_a_lock(a: Clone, b: Clone) -> None:
     (a.path / ".git/refs/heads/tbd-sync.lock").touch()
 
 
+def _large(a: Clone) -> None:
+    (a.path / "a.txt").write_bytes(b"x" * (2 << 20))
+
+
 class Case(NamedTuple):
     name: str
     argv: tuple[str, ...]  # X is the issue `x`
@@ -207,6 +213,8 @@ CASES = [
     Case("agent register", ("agent", "register", "ann")),
     Case("agent retire", ("agent", "retire", "ann"), lambda a, b: a.run("agent", "register", "ann")),
     Case("msg send", ("msg", "send", "--to", "all", "--body", "x")),
+    Case("artifact add", ("artifact", "add", "a.txt"), lambda a, b: (a.path / "a.txt").write_text("a")),
+    Case("artifact add of a large one", ("artifact", "add", "a.txt"), lambda a, b: _large(a)),
     Case("handoff", ("handoff", "X", "--to", "ann", "--summary", "half")),
     Case("attic restore", ("attic", "restore", "X", "LOST"), _merged),
     Case("beads", ("import", "issues.jsonl"), _beads),
@@ -275,6 +283,7 @@ def _bundled(a: Clone, b: Clone) -> None:
 OF_EVENTS = [
     Case("ev emit", ("ev", "emit", "--type", "agent.session_started")),
     Case("ev import", ("ev", "import", "theirs.jsonl"), _exported),
+    Case("artifact add", ("artifact", "add", "a.txt"), lambda a, b: _large(a)),
     Case("ev compact", ("ev", "compact"), lambda a, b: _emitted(a)),
     Case("coord on", ("coord", "on"), _unshared),
     Case("sync", ("sync",), lambda a, b: _emitted(a)),

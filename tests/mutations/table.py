@@ -34,6 +34,7 @@ HELD = f"{UNDER}test_what_changes_is_changed_under_the_lock"
 EVENTS = f"{UNDER}test_what_changes_of_events_is_changed_under_their_lock"
 MOVED = "tests/kernel/test_moved_refs.py::"
 SYNC = "tests/kernel/test_sync.py::"
+ARTIFACTS = "tests/kernel/test_artifacts.py::"
 HEAL = "tests/kernel/test_heal.py::"
 JOURNAL = "tests/store/test_journal.py::"
 GC = "tests/faults/test_gc.py::"
@@ -223,6 +224,20 @@ FSYNCS = [
         "            files.flush(made)\n",
         "",
         f"{FLUSHED}test_a_bundle_is_flushed_before_it_has_its_name",
+    ),
+    Row(
+        "a small content of an artifact is flushed",
+        "kernel/artifacts.py",
+        "files.write(path, content.data, scratch=k.repo.scratch)",
+        "files.write(path, content.data, scratch=k.repo.scratch, durable=False)",
+        f"{FLUSHED}test_what_is_added_as_an_artifact_is_flushed",
+    ),
+    Row(
+        "a large content of an artifact is flushed",
+        "store/files.py",
+        "        write_new(path, data)\n    except BaseException",
+        "        write_new(path, data, False)\n    except BaseException",
+        f"{FLUSHED}test_what_is_added_as_an_artifact_is_flushed",
     ),
     Row(
         "the HEAD of the repository that other branches are looked into is flushed",
@@ -434,6 +449,7 @@ _HOLDERS = [
     ("kernel/agents.py", 1, "agent register", f"{HELD}[agent register]"),
     ("kernel/agents.py", 2, "agent retire", f"{HELD}[agent retire]"),
     ("kernel/mail.py", 1, "msg send", f"{HELD}[msg send]"),
+    ("kernel/artifacts.py", 1, "artifact add", f"{HELD}[artifact add]"),
     ("kernel/handoff.py", 1, "handoff", f"{HELD}[handoff]"),
     ("kernel/edit.py", 1, "edit", f"{UNDER}test_what_an_editor_saved_is_stored_under_the_lock"),
     ("kernel/sync.py", 1, "sync, for what is pending", f"{HELD}[sync: commit]"),
@@ -472,6 +488,13 @@ LOCKS = [
         "with journal.locked(k):",
         "if True:",
         f"{EVENTS}[ev compact]",
+    ),
+    Row(
+        "the lock of events: artifact add",
+        "kernel/artifacts.py",
+        "with journal.locked(k):",
+        "if True:",
+        f"{EVENTS}[artifact add]",
     ),
     Row(
         "one process at a time has the lock of events",
@@ -633,6 +656,36 @@ LOCKS = [
 ]
 
 ORDERS = [
+    Row(
+        "the content of an artifact is kept before it is told of",
+        "kernel/artifacts.py",
+        "    if not _is_link(fields):\n        _keep(k, fields, content)\n    try:\n"
+        '        text = agents.write_new(k, "artifact", fields).decode()\n',
+        '    try:\n        text = agents.write_new(k, "artifact", fields).decode()\n'
+        "        if not _is_link(fields):\n            _keep(k, fields, content)\n",
+        f"{ARTIFACTS}test_a_stop_half_way_leaves_nothing_listed_that_has_no_content",
+    ),
+    Row(
+        "an artifact whose event was not journaled is taken back",
+        "kernel/artifacts.py",
+        '        files.discard(entities.path_of(k.repo, fields["id"], "artifact"))\n',
+        "        pass\n",
+        f"{ARTIFACTS}test_a_stop_half_way_leaves_nothing_listed_that_has_no_content",
+    ),
+    Row(
+        "a content is looked at before any of it is given out",
+        "kernel/artifacts.py",
+        "    if wrong:\n        raise BadFile(f\"{fields['id']}: {wrong}\"",
+        "    if False:\n        raise BadFile(f\"{fields['id']}: {wrong}\"",
+        f"{ARTIFACTS}test_a_content_that_does_not_match_is_reported_and_not_given_out",
+    ),
+    Row(
+        "a content that is not what its name says is not published",
+        "core/kinds.py",
+        "    return None if hexdigest(data) == name else",
+        "    return None if True else",
+        f"{ARTIFACTS}test_a_damaged_content_is_withheld_by_name_until_it_is_added_again",
+    ),
     Row(
         "success means that the remote's events were read back",
         "kernel/coord.py",

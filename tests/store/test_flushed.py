@@ -271,6 +271,18 @@ def test_a_bundle_is_flushed_before_it_has_its_name(clones: tuple[Clone, Clone],
     assert was(flushed, r"tmp/bundle\.\d+")
 
 
+def test_what_is_added_as_an_artifact_is_flushed(repo: Clone, flushed: list[str]) -> None:
+    """A small content under its own name's temporary file, a large one as it was staged; and their folders."""
+    for size, temporary, folder in (
+        (10, r"tmp/\.[0-9a-f]{64}\.[^/]*", "artifacts/blobs"),
+        (2 << 20, r"tmp/artifact\.[^/]*", ".git/tbdx/artifacts"),
+    ):
+        (repo.path / "a").write_bytes(b"x" * size)
+        flushed.clear()
+        made = repo.json("artifact", "add", "a")
+        assert was(flushed, temporary, folder, rf"tmp/\.{made['artifact_id']}\.md\.[^/]*", r"data-sync/artifacts")
+
+
 def test_the_repository_that_other_branches_are_looked_into_is_flushed(
     clones: tuple[Clone, Clone], flushed: list[str]
 ) -> None:
