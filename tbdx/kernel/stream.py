@@ -9,7 +9,7 @@ from __future__ import annotations
 from tbdx.core import chain, cursor, event, views
 from tbdx.core.chain import Chains, Entry, Problem
 from tbdx.core.cursor import Cursor
-from tbdx.errors import Gone, NotFound
+from tbdx.errors import BadFile, Disk, Gone, NotFound
 from tbdx.kernel import Kernel, log
 from tbdx.kernel.journal import roots
 from tbdx.kernel.views import checkpoint_of
@@ -17,6 +17,7 @@ from tbdx.store import files, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from tbdx.core.checkpoint import Checkpoint
@@ -45,29 +46,39 @@ def since(k: Kernel, token: str | None) -> tuple[list[Entry], Cursor]:
     k.open()
     at = cursor.parse(token) if token else Cursor({})
     base = checkpoint_of(k)
-    if token and at.checkpoint != base.digest and _is_behind(at, base):
-        places: dict[str, chain.Position] = {name: (seq, "", []) for name, seq in base.vector.items()}
-        for name, place in at.journals.items():  # what was seen beyond the checkpoint stays seen
-            beyond = [run for run in chain.runs_in(place) if run[1] > base.vector.get(name, 0)]
-            if beyond:
-                covered = base.vector.get(name, 0)
-                places[name] = (covered, "", [(max(first, covered + 1), last, crc) for first, last, crc in beyond])
-        raise Compacted(base, Cursor(places, base.digest, at.commit).token())
-    out: list[Entry] = []
-    places = {}
-    for writer, source in log.sources(k).items():
-        mine = {name: place for name, place in at.journals.items() if event.base_writer(name) == writer}
-        made = _from(source, mine, base) or log.chains(source, base.vector)
-        seen, missing = chain.consumed(made, mine)
-        out += [e for entries in made.of.values() for e in entries if id(e) not in seen]
-        places |= _places(made, mine, missing, base)
-    for name, place in at.journals.items():  # what the cursor has seen and is not here stays seen
-        places.setdefault(name, place)
+    if token and at.checkpoint != base.digest and cursor.is_behind(at, base):
+        raise Compacted(base, cursor.onto(at, base).token())
     tip = k.git.branch_tip(k.config.branch) or ""
-    shown: dict[str, Entry] = {}
-    for entry in sorted(out, key=Entry.key):
-        shown.setdefault(entry.event_id, entry)
-    return list(shown.values()), Cursor(places, base.digest if base.vector else "", tip)
+    return cursor.past(_journals(k, at, base), at, base, tip)
+
+
+def _journals(k: Kernel, at: Cursor, base: Checkpoint) -> Iterator[tuple[str, Chains]]:
+    """(writer, its lines, or the end of them) of the journals that may have more than a cursor has seen."""
+    places = at.by_writer()
+    for writer, source in log.sources(k).items():
+        mine = places.get(writer, {})
+        if not _plain(source, mine, base):
+            yield writer, log.chains(source, base.vector)
+        elif not _ends_at(source, mine[writer]):
+            end = cursor.rest(log.chains(source, base.vector, after=mine[writer][0]), writer, mine)
+            yield writer, end or log.chains(source, base.vector)
+
+
+def _plain(source: log.Source, mine: dict[str, chain.Position], base: Checkpoint) -> bool:
+    """Whether a writer's lines came one way, and a cursor is past all of them up to one."""
+    if not source.is_regular() or list(mine) != [source.writer]:
+        return False
+    last, _, ranges = mine[source.writer]
+    return not ranges and last > base.vector.get(source.writer, 0)
+
+
+def _ends_at(source: log.Source, place: chain.Position) -> bool:
+    """Whether a journal's last line is the one that a cursor ends at: then it need not be read."""
+    try:
+        end = journal.end(source.roots[0], source.writer)
+    except (BadFile, Disk):
+        return False  # whoever reads it tells
+    return end is not None and end.is_sound and (end.seq, f"{end.crc:08x}") == place[:2]
 
 
 def derived_since(k: Kernel, token: str | None, now: Cursor) -> list[dict[str, Any]]:
@@ -75,45 +86,6 @@ def derived_since(k: Kernel, token: str | None, now: Cursor) -> list[dict[str, A
     from tbdx.kernel import derived
 
     return derived.since(k, cursor.parse(token).commit or None if token else None, now.commit or None)
-
-
-def _from(source: log.Source, mine: dict[str, chain.Position], base: Checkpoint) -> Chains | None:
-    """The end of a plain journal, from the line that a cursor ends at; None where all of it has to be read."""
-    if not source.is_regular() or list(mine) != [source.writer]:
-        return None
-    last, crc, ranges = mine[source.writer]
-    if ranges or last <= base.vector.get(source.writer, 0):
-        return None
-    made = log.chains(source, base.vector, after=last)
-    main = made.of[source.writer]
-    return made if len(made.of) == 1 and main and (main[0].seq, main[0].crc) == (last, crc) else None
-
-
-def _is_behind(at: Cursor, base: Checkpoint) -> bool:
-    """Whether a checkpoint covers anything that a cursor has not seen."""
-    for name, seq in base.vector.items():
-        place = at.journals.get(name, (0, "", []))
-        first = place[2][0][0] if place[2] and name != event.base_writer(name) else 1  # a fork begins somewhere
-        if chain.reach((max(place[0], first - 1), "", place[2])) < seq:
-            return True
-    return False
-
-
-def _places(
-    made: Chains, mine: dict[str, chain.Position], missing: dict[str, list[chain.Run]], base: Checkpoint
-) -> dict[str, chain.Position]:
-    """How far each journal of a writer is read now. `missing`: what was seen of it, and is not here."""
-    out: dict[str, chain.Position] = {}
-    for name in made.of.keys() | missing.keys():
-        entries = made.of.get(name, [])
-        covered = base.vector.get(name, None if name in made.parents else 0)
-        if entries and name in mine and mine[name][:2] == (entries[0].seq, entries[0].crc):
-            covered = entries[0].seq - 1  # only the end of it was read
-        last, crc, runs = chain.position(chain.runs_of(entries), covered)
-        gone = [run for run in missing.get(name, ()) if run[1] > base.vector.get(name, 0)]
-        if entries or gone:
-            out[name] = (last, crc, sorted({*runs, *gone}))
-    return out
 
 
 def marks(entry: Entry, agent: str | None, now_ms: int) -> dict[str, Any]:
