@@ -170,6 +170,7 @@ _GROUPS = {
     "wk": "Entities by id, by file and by query",
     "ev": "What happened: events, journals, views",
     "coord": "Whether events are shared",
+    "bus": "Events, whatever carries them",
 }
 
 

@@ -41,6 +41,7 @@ _DIR: Option = ("dir", ("--dir",), "PATH", "a folder anywhere")
 _OUTBOX: Option = ("outbox", ("--outbox",), "", "the workspace for what could not be published")
 _KEY: Option = ("key", ("--idempotency-key",), "KEY", "the same, however often it is sent")
 _SINCE: Option = ("since", ("--since",), "CURSOR", "past this cursor, from an earlier bookmark")
+_BUS: Option = ("bus", ("--bus",), "URI", "bus://git (the default), bus://stdio, bus://memory/NAME, …")
 _FORMAT: Option = ("format", ("--format",), "FORM", "json, text or cloudevents")
 _FILTERS: tuple[Option, ...] = (
     ("type", ("--type",), "GLOB*", "of a type: work.closed, work.*, **"),
@@ -390,6 +391,38 @@ COMMANDS: dict[str, Row] = {
             ("at", ("--at",), "WHEN", "at an instant, or at a cursor"),
             ("explain", ("--explain",), "ID", "the events behind a row"),
         ),
+    ),
+    "bus pub": (
+        "bus:pub",
+        "Publish drafts or events: from options, or JSON Lines on stdin",
+        ("file?",),
+        (
+            _BUS,
+            ("type", ("--type",), "TYPE", "what happened"),
+            ("ref", ("--ref",), "NAME=ID*", "what it is about: work_id=…"),
+            ("body", ("--body",), "JSON", "what there is to tell; - reads stdin"),
+            _KEY,
+            ("allow_secret", ("--allow-secret",), "", "take what looks like a secret"),
+            _AS,
+        ),
+    ),
+    "bus sub": (
+        "bus:sub",
+        "Events past a cursor, then those that come; bookmarks between and at the end",
+        (),
+        (
+            _BUS,
+            _SINCE,
+            *_FILTERS,
+            ("timeout", ("--timeout",), "S", "end after so many seconds"),
+            ("count", ("--count",), "N", "end after so many events"),
+        ),
+    ),
+    "bus snapshot": (
+        "bus:snapshot",
+        "What there is now: events and a cursor, or a view",
+        (),
+        (_BUS, _SINCE, ("view", ("--view",), "VIEW", "work, status, rejects or agents")),
     ),
     "coord on": ("coord:on", "Share events, on a branch of their own", (), ()),
     "coord off": ("coord:off", "Keep events in this clone", (), ()),

@@ -14,6 +14,7 @@ from __future__ import annotations
 from tbdx.core.digest import hexdigest
 from tbdx.core.event import KEY_DAYS, ms_of
 from tbdx.core.jsontext import dumps
+from tbdx.errors import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -259,6 +260,12 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "rejects": ("keys", "work"),
     "agents": ("keys", "agents"),
 }
+
+
+def check(view: str) -> None:
+    """Raises Usage for what is no view."""
+    if view not in VIEWS:
+        raise Usage(f"no view {view}", hint=f"there are {', '.join(VIEWS)}")
 
 
 def new(parts: Iterable[str] = PARTS) -> State:

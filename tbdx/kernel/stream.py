@@ -81,11 +81,25 @@ def _ends_at(source: log.Source, place: chain.Position) -> bool:
     return end is not None and end.is_sound and (end.seq, f"{end.crc:08x}") == place[:2]
 
 
-def derived_since(k: Kernel, token: str | None, now: Cursor) -> list[dict[str, Any]]:
-    """The changes past a cursor that no event tells of, as derived events in total order; all where there is none."""
+Shown = tuple[dict[str, "Any"], Entry | None, dict[str, "Any"]]  # an event, its line unless it is derived, its marks
+
+
+def shown(k: Kernel, token: str | None, commit: str | None = None) -> tuple[list[Shown], Cursor]:
+    """(what a stream shows past a cursor, in total order; the cursor past it). Raises Compacted.
+
+    These are the events, and the changes that no event tells of, up to a commit of the sync branch if one is given.
+    """
     from tbdx.kernel import derived
 
-    return derived.since(k, cursor.parse(token).commit or None if token else None, now.commit or None)
+    entries, now = since(k, token)
+    if commit is not None:
+        now.commit = commit
+    agents = agents_of(k, {e.event["writer"] for e in entries})
+    at = k.now_ms()
+    rows: list[Shown] = [(e.event, e, marks(e, agents.get(e.event["writer"]), at)) for e in entries]
+    before = cursor.parse(token).commit if token else ""
+    rows += [(found, None, {}) for found in derived.since(k, before or None, now.commit or None)]
+    return sorted(rows, key=lambda row: row[1].key() if row[1] else (row[0]["event_id"], "")), now
 
 
 def marks(entry: Entry, agent: str | None, now_ms: int) -> dict[str, Any]:
@@ -104,9 +118,11 @@ def marks(entry: Entry, agent: str | None, now_ms: int) -> dict[str, Any]:
     return out
 
 
-def agents_of(k: Kernel) -> dict[str, str | None]:
-    """writer -> the agent whose journal it is."""
-    return {w: journal.agent_of(s.files()[0][0]) for w, s in log.sources(k).items() if s.files()}
+def agents_of(k: Kernel, writers: set[str] | None = None) -> dict[str, str | None]:
+    """writer -> the agent whose journal it is, of all writers or some."""
+    found = log.sources(k) if writers is None or writers else {}
+    some = {w: source.files() for w, source in found.items() if writers is None or w in writers}
+    return {w: journal.agent_of(paths[0][0]) for w, paths in some.items() if paths}
 
 
 def show(k: Kernel, event_id: str) -> list[dict[str, Any]]:
