@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tbdx.kernel.bus import Bus
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
+UNTIL_ENDED_S = inf  # how long a stream goes on without --timeout
 GRACE_S = 2  # for the bookmark, after a signal
 
 
@@ -159,9 +160,9 @@ def _end_without_reader(bus: Bus) -> None:
 
 
 def _seconds(text: str | None) -> float:
-    """--timeout; without one a stream goes on until somebody ends it. Raises Usage."""
+    """--timeout. Raises Usage."""
     if text is None:
-        return inf
+        return UNTIL_ENDED_S
     try:
         value = float(text)
     except ValueError:

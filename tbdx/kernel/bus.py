@@ -109,18 +109,18 @@ def _find(source: log.Source, seq: int, event_id: str) -> Event | None:
 
 def _reader(k: Kernel) -> tuple[Callable[[str | None], Page], Callable[[], object]]:
     """(`read`, `state`) of a Host, for one reader."""
-    settled: str | None = None  # the tip of the sync branch up to which streams are shown what no event tells of
-    tip, tip_at = "", 0.0
+    settled: str | None = None  # the commit of the sync branch up to which it is shown what no event tells of
+    tip: str | None = None  # what its ref held when last looked at, and since when
+    tip_at: float | None = None  # None when that commit is the settled one
 
     def state() -> object:
         nonlocal settled, tip, tip_at
-        now = settings.ref(k.repo, f"refs/heads/{k.config.branch}") or ""
-        if settled is None:
-            settled = tip = now
-        if now != tip:
-            tip, tip_at = now, monotonic()
-        elif monotonic() - tip_at >= SETTLE_S:
-            settled = tip
+        now = settings.ref(k.repo, f"refs/heads/{k.config.branch}")
+        if settled is not None and now != tip:
+            tip_at = monotonic()
+        tip = now
+        if settled is None or (tip_at is not None and monotonic() - tip_at >= SETTLE_S):
+            settled, tip_at = k.git.branch_tip(k.config.branch) or "", None
         return settled, _sizes(k)
 
     def read(token: str | None) -> Page:

@@ -41,15 +41,19 @@ def everything(k: Kernel) -> tuple[Checkpoint, list[Chains]]:
     return base, [log.chains(source, base.vector) for source in log.sources(k).values()]
 
 
-def since(k: Kernel, token: str | None) -> tuple[list[Entry], Cursor]:
-    """(the events past a cursor in total order, all where there is none; the cursor past them). Raises Compacted."""
+def since(k: Kernel, token: str | None, commit: str | None = None) -> tuple[list[Entry], Cursor]:
+    """(the events past a cursor in total order, all where there is none; the cursor past them). Raises Compacted.
+
+    `commit`: that of the sync branch which the cursor tells, where it is not to be the newest.
+    """
     k.open()
     at = cursor.parse(token) if token else Cursor({})
     base = checkpoint_of(k)
     if token and at.checkpoint != base.digest and cursor.is_behind(at, base):
         raise Compacted(base, cursor.onto(at, base).token())
-    tip = k.git.branch_tip(k.config.branch) or ""
-    return cursor.past(_journals(k, at, base), at, base, tip)
+    if commit is None:
+        commit = k.git.branch_tip(k.config.branch) or ""
+    return cursor.past(_journals(k, at, base), at, base, commit)
 
 
 def _journals(k: Kernel, at: Cursor, base: Checkpoint) -> Iterator[tuple[str, Chains]]:
@@ -91,9 +95,7 @@ def shown(k: Kernel, token: str | None, commit: str | None = None) -> tuple[list
     """
     from tbdx.kernel import derived
 
-    entries, now = since(k, token)
-    if commit is not None:
-        now.commit = commit
+    entries, now = since(k, token, commit)
     agents = agents_of(k, {e.event["writer"] for e in entries})
     at = k.now_ms()
     rows: list[Shown] = [(e.event, e, marks(e, agents.get(e.event["writer"]), at)) for e in entries]
