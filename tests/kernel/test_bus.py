@@ -63,6 +63,21 @@ def test_events_that_came_by_a_bus_and_by_a_sync_are_shown_once(clones: Clones) 
     assert stream.verify(b.kernel)[0] == []
 
 
+def test_what_comes_while_a_stream_reads_is_shown_next(repo: Clone) -> None:
+    client, other = clients_of(repo, "anna"), clients_of(repo, "bert")
+    assert isinstance(client, git_bus.GitBus)
+    host = client.host
+
+    def read_and_then(token: str | None) -> bus.Page:
+        page = host.read(token)
+        if token is None:
+            other.publish(draft("x.y", 0))
+        return page
+
+    client.host = host._replace(read=read_and_then)
+    assert numbers(list(client.subscribe({}, None, timeout_s=LIMIT_S / 5, count=1))) == [0]
+
+
 def test_a_stream_uses_no_git_while_nothing_happens_and_never_the_network(
     clones: Clones, monkeypatch: pytest.MonkeyPatch
 ) -> None:
