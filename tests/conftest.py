@@ -92,6 +92,7 @@ def seal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixtur
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(common, "now_ms", Clock())
     monkeypatch.setattr(common, "entropy", fixed_entropy())
+    monkeypatch.setattr("tbdx.cli.bus.UNTIL_ENDED_S", 0.2)  # no stream goes on until somebody ends it
     return env
 
 

@@ -15,14 +15,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tbdx.core.views import View
+    from tbdx.kernel.stream import Compacted
 
 FORMATS = ("json", "text", "cloudevents")
 
 
 def emit(c: Call) -> int:
-    from tbdx.core.event import check_draft
-    from tbdx.kernel import journal
-
     wait = c["wait"]
     if wait not in (None, "local", "pushed"):
         raise Usage(f"--wait takes local or pushed, not {wait}")
@@ -32,6 +30,15 @@ def emit(c: Call) -> int:
         raise Usage("either --type or - is wanted", hint="ev emit --type work.updated --ref work_id=ID --body '{…}'")
     if c["file"] == "-":
         return _emit_lines(c, wait)
+    _acknowledge(c, [draft_of_options(c)], wait)
+    return 0
+
+
+def draft_of_options(c: Call) -> dict[str, Any]:
+    """The draft that --type, --ref, --body and --idempotency-key make. Raises Usage, Invalid."""
+    from tbdx.core.event import check_draft
+    from tbdx.kernel import journal
+
     body = c["body"] if c["body"] is not None else "{}"
     if body == "-":
         from tbdx.cli.common import read_stdin
@@ -43,8 +50,7 @@ def emit(c: Call) -> int:
     check_draft(draft["type"], draft["refs"], draft["body"])
     if not c["allow_secret"]:
         journal.refuse_secrets(c.kernel, "events", dumps(draft))
-    _acknowledge(c, [draft], wait)
-    return 0
+    return draft
 
 
 def _refs(c: Call) -> dict[str, str]:
@@ -70,16 +76,10 @@ def _emit_lines(c: Call, wait: str | None) -> int:
     """Events as they come on stdin; a bad line is told and stepped over."""
     from tbdx.kernel import journal
 
-    bad, number, rest = 0, 0, b""
-    while True:
-        data = os.read(0, 1 << 16)
-        lines = (rest + data).split(b"\n")
-        rest = lines.pop() if data else b""
+    bad = 0
+    for lines in lines_in():
         drafts = []
-        for line in lines:
-            number += 1
-            if not line.strip():
-                continue
+        for number, line in lines:
             try:
                 draft = journal.draft_of(line)
                 if not c["allow_secret"]:
@@ -90,8 +90,20 @@ def _emit_lines(c: Call, wait: str | None) -> int:
                 c.out.say("warn", f"line {number}: {e.message}")
         if drafts:
             _acknowledge(c, drafts, wait)
+    return 1 if bad else 0
+
+
+def lines_in() -> Iterator[list[tuple[int, bytes]]]:
+    """(number, line) of the lines on stdin that are not blank, as many at once as come."""
+    number, rest = 0, b""
+    while True:
+        data = os.read(0, 1 << 16)
+        lines = (rest + data).split(b"\n")
+        rest = lines.pop() if data else b""
+        yield [(number + n, line) for n, line in enumerate(lines, 1) if line.strip()]
+        number += len(lines)
         if not data:
-            return 1 if bad else 0
+            return
 
 
 def _acknowledge(c: Call, drafts: list[dict[str, Any]], wait: str | None) -> None:
@@ -124,12 +136,12 @@ def _acknowledge(c: Call, drafts: list[dict[str, Any]], wait: str | None) -> Non
         raise failed
 
 
-def _filters(c: Call) -> dict[str, tuple[str, ...]]:
+def filters_of(c: Call) -> dict[str, tuple[str, ...]]:
     from tbdx.core.event import FILTERS
 
     out: dict[str, tuple[str, ...]] = {name: c[name] for name in FILTERS}
     if out["work"]:
-        out["work"] = tuple(c.kernel.find(text) or text for text in out["work"])
+        out["work"] = tuple(text if is_internal(text) else c.kernel.find(text) or text for text in out["work"])
     return out
 
 
@@ -141,32 +153,30 @@ def _format(c: Call) -> str:
 
 
 def tail(c: Call) -> int:
-    from tbdx.core.event import wanted
+    from tbdx.core.event import bookmark, wanted
     from tbdx.kernel import stream
 
-    form, k = _format(c), c.kernel
-    filters = _filters(c)
+    form, filters = _format(c), filters_of(c)
     try:
-        entries, cursor = stream.since(k, c["since"])
+        rows, cursor = stream.shown(c.kernel, c["since"])
     except stream.Compacted as e:
-        body = {"checkpoint": e.base.digest, "until": e.base.until, "state": e.base.state}
-        c.out.data({"type": "journal.checkpointed", "body": body}, None)
-        c.out.data(_bookmark(e.cursor), None)
+        tell_compacted(c, e)
         raise
-    agents = stream.agents_of(k)
-    now = k.now_ms()
-    rows = [(e.key(), e.event, e.raw, stream.marks(e, agents.get(e.event["writer"]), now)) for e in entries]
-    rows += [((found["event_id"], ""), found, b"", {}) for found in stream.derived_since(k, c["since"], cursor)]
-    for _, found, raw, marks in sorted(rows, key=lambda row: row[0]):
+    for found, entry, marks in rows:
         if wanted(found, filters):
-            _print(c, found, raw, form, marks)
+            _print(c, found, entry.raw if entry else b"", form, marks)
     if form != "text":
-        c.out.data(_bookmark(cursor.token()), None)
+        c.out.data(bookmark(cursor.token()), None)
     return 0
 
 
-def _bookmark(token: str) -> dict[str, Any]:
-    return {"type": "bus.bookmark", "body": {"cursor": token}}
+def tell_compacted(c: Call, e: Compacted) -> None:
+    """Print what stands for what a cursor is behind, and the cursor that goes on from it."""
+    from tbdx.core.event import bookmark
+
+    body = {"checkpoint": e.base.digest, "until": e.base.until, "state": e.base.state}
+    c.out.data({"type": "journal.checkpointed", "body": body}, None)
+    c.out.data(bookmark(e.cursor), None)
 
 
 def _print(c: Call, found: dict[str, Any], raw: bytes, form: str, marks: dict[str, Any]) -> None:
@@ -213,7 +223,7 @@ def export(c: Call) -> None:
     from tbdx.core.event import wanted
     from tbdx.kernel import stream
 
-    filters = _filters(c)
+    filters = filters_of(c)
     form = _format(c)
     for entry in stream.since(c.kernel, None)[0]:
         if wanted(entry.event, filters):

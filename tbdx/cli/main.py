@@ -173,6 +173,7 @@ _GROUPS = {
     "artifact": "Files and links that work brings forth",
     "agent": "Agents: who they are, and what they are about",
     "coord": "Whether events are shared",
+    "bus": "Events, whatever carries them",
 }
 
 

@@ -78,10 +78,14 @@ class Out:
         if some:
             self.text("\n".join(some))
 
-    def data(self, value: Any, indent: int | None = 2) -> None:
-        """A result as one JSON document."""
+    def data(self, value: Any, indent: int | None = 2) -> bool:
+        """A result as one JSON document; False when nobody reads it."""
         self.clear()
-        _write(1, safe_dumps(value, indent) + "\n")
+        return _write(1, safe_dumps(value, indent) + "\n")
+
+    def aside(self, value: Any) -> None:
+        """A result on one line of stderr, where stdout carries something else."""
+        _write(2, safe_dumps(value, None) + "\n")
 
     def line(self, raw: bytes, value: Any) -> None:
         """A line whose bytes matter, to a file or another program; a terminal is shown its value."""

@@ -46,6 +46,7 @@ _BODY: Option = ("body", ("--body",), "TEXT", "the text; @FILE reads a file, - s
 _SECRET: Option = ("allow_secret", ("--allow-secret",), "", "take what looks like a secret")
 _IMPORTANCE: Option = ("importance", ("--importance",), "HOW", "low, normal, high or urgent")
 _THREAD: Option = ("thread", ("--thread",), "ID", "of a thread")
+_BUS: Option = ("bus", ("--bus",), "URI", "bus://git (the default), bus://stdio, bus://memory/NAME, …")
 _FORMAT: Option = ("format", ("--format",), "FORM", "json, text or cloudevents")
 _FILTERS: tuple[Option, ...] = (
     ("type", ("--type",), "GLOB*", "of a type: work.closed, work.*, **"),
@@ -542,6 +543,37 @@ COMMANDS: dict[str, Row] = {
         "Say what one is about; others learn of it once a minute at most",
         ("state",),
         (("note", ("--note",), "TEXT", "more about it"), _AS),
+    "bus pub": (
+        "bus:pub",
+        "Publish drafts or events: from options, or JSON Lines on stdin",
+        ("file?",),
+        (
+            _BUS,
+            ("type", ("--type",), "TYPE", "what happened"),
+            ("ref", ("--ref",), "NAME=ID*", "what it is about: work_id=…"),
+            ("body", ("--body",), "JSON", "what there is to tell; - reads stdin"),
+            _KEY,
+            _SECRET,
+            _AS,
+        ),
+    ),
+    "bus sub": (
+        "bus:sub",
+        "Events past a cursor, then those that come; bookmarks between and at the end",
+        (),
+        (
+            _BUS,
+            _SINCE,
+            *_FILTERS,
+            ("timeout", ("--timeout",), "S", "end after so many seconds"),
+            ("count", ("--count",), "N", "end after so many events"),
+        ),
+    ),
+    "bus snapshot": (
+        "bus:snapshot",
+        "What there is now: events and a cursor, or a view",
+        (),
+        (_BUS, _SINCE, ("view", ("--view",), "VIEW", "work, status, rejects or agents")),
     ),
     "coord on": ("coord:on", "Share events, on a branch of their own", (), ()),
     "coord off": ("coord:off", "Keep events in this clone", (), ()),

@@ -317,6 +317,28 @@ def damage(event: Envelope) -> str | None:
     return None
 
 
+def is_made(event: Mapping[str, Any]) -> bool:
+    """Whether a journal has given it its place; what has none of these is a draft."""
+    return all(name in event for name in ("event_id", "writer", "seq", "prev"))
+
+
+# what streams add to a line for their readers: that of an event is what is left without
+MARKS = ("unverified", "unbound", "ahead_of_clock", "unknown_version", "journal")
+
+
+def unmarked(event: Envelope) -> Envelope:
+    """An event as its journal has it, from one that a stream showed."""
+    more = {name for name in MARKS[:-1] if event.get(name) is True}
+    if is_writer(event.get("journal")) and base_writer(event["journal"]) == event.get("writer"):
+        more.add("journal")
+    return {name: value for name, value in event.items() if name not in more} if more else event
+
+
+def bookmark(token: str) -> Envelope:
+    """What a stream ends with, and says when it is quiet: the cursor past all that was looked at."""
+    return {"type": "bus.bookmark", "body": {"cursor": token}}
+
+
 def is_type(text: str) -> bool:
     words = text.split(".")
     return len(words) > 1 and all(words) and _TYPE_CHARS.issuperset(text) and len(text) <= 80

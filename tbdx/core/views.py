@@ -15,6 +15,7 @@ from tbdx.core import mail
 from tbdx.core.digest import hexdigest
 from tbdx.core.event import KEY_DAYS, ms_of
 from tbdx.core.jsontext import dumps
+from tbdx.errors import Usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -309,6 +310,12 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "status": ("keys", "log"),
     "rejects": ("keys", "work", "mail", "artifacts"),
 }
+
+
+def check(view: str) -> None:
+    """Raises Usage for what is no view."""
+    if view not in VIEWS:
+        raise Usage(f"no view {view}", hint=f"there are {', '.join(VIEWS)}")
 
 
 def new(parts: Iterable[str] = PARTS) -> State:

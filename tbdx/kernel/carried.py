@@ -11,9 +11,8 @@ import os
 from tbdx.core import chain, checkpoint, event, union
 from tbdx.core.cloudevents import from_cloud
 from tbdx.errors import BadFile, Invalid
-from tbdx.kernel import Kernel, coord
+from tbdx.kernel import Kernel, coord, log
 from tbdx.kernel.journal import append, locked
-from tbdx.kernel.stream import everything
 from tbdx.kernel.views import checkpoint_of
 from tbdx.store import files, journal
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from tbdx.core.checkpoint import Checkpoint
     from tbdx.core.union import Tree
 
 
@@ -33,11 +33,11 @@ def import_(k: Kernel, data: bytes, source: str, mark: str | None = None) -> dic
     a key. Raises Invalid when none is an event.
     """
     k.open()
-    _, made = everything(k)
-    known = {e.raw for c in made for entries in c.of.values() for e in entries}
     by_writer: dict[str, list[tuple[int, bytes]]] = {}
     damaged, already = [], 0
     foreign: list[dict[str, Any]] = []
+    found_here, base = log.sources(k), checkpoint_of(k)
+    held: dict[str, set[bytes]] = {}  # of the writers that occur
     lines = data.split(b"\n")
     for number, raw in enumerate(lines if lines[-1] else lines[:-1], 1):
         try:
@@ -52,11 +52,14 @@ def import_(k: Kernel, data: bytes, source: str, mark: str | None = None) -> dic
         except (BadFile, Invalid) as e:
             damaged.append({"line": number, "reason": e.message})
             continue
-        if raw in known:
+        writer = found["writer"]
+        if writer not in held:
+            held[writer] = _lines_of(found_here[writer], base) if writer in found_here else set()
+        if raw in held[writer]:
             already += 1
         else:
-            by_writer.setdefault(found["writer"], []).append((found["seq"], raw))
-            known.add(raw)
+            by_writer.setdefault(writer, []).append((found["seq"], raw))
+            held[writer].add(raw)
     if damaged and not by_writer and not already and not foreign:
         raise Invalid(f"{source}: not one line is an event; line {damaged[0]['line']}: {damaged[0]['reason']}")
     with locked(k):
@@ -67,6 +70,10 @@ def import_(k: Kernel, data: bytes, source: str, mark: str | None = None) -> dic
     already += sum(ack["duplicate"] for ack in acks)
     count = sum(map(len, by_writer.values())) + sum(not ack["duplicate"] for ack in acks)
     return {"imported": count, "known": already, "damaged": damaged}
+
+
+def _lines_of(source: log.Source, base: Checkpoint) -> set[bytes]:
+    return {e.raw for entries in log.chains(source, base.vector).of.values() for e in entries}
 
 
 def _keep(k: Kernel, writer: str, first: int, last: int, content: bytes, mark: str) -> None:

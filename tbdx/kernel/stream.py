@@ -9,7 +9,7 @@ from __future__ import annotations
 from tbdx.core import chain, cursor, event, views
 from tbdx.core.chain import Chains, Entry, Problem
 from tbdx.core.cursor import Cursor
-from tbdx.errors import Gone, NotFound
+from tbdx.errors import BadFile, Disk, Gone, NotFound
 from tbdx.kernel import Kernel, log
 from tbdx.kernel.journal import roots
 from tbdx.kernel.views import checkpoint_of
@@ -17,6 +17,7 @@ from tbdx.store import files, journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from tbdx.core.checkpoint import Checkpoint
@@ -40,80 +41,67 @@ def everything(k: Kernel) -> tuple[Checkpoint, list[Chains]]:
     return base, [log.chains(source, base.vector) for source in log.sources(k).values()]
 
 
-def since(k: Kernel, token: str | None) -> tuple[list[Entry], Cursor]:
-    """(the events past a cursor in total order, all where there is none; the cursor past them). Raises Compacted."""
+def since(k: Kernel, token: str | None, commit: str | None = None) -> tuple[list[Entry], Cursor]:
+    """(the events past a cursor in total order, all where there is none; the cursor past them). Raises Compacted.
+
+    `commit`: that of the sync branch which the cursor tells, where it is not to be the newest.
+    """
     k.open()
     at = cursor.parse(token) if token else Cursor({})
     base = checkpoint_of(k)
-    if token and at.checkpoint != base.digest and _is_behind(at, base):
-        places: dict[str, chain.Position] = {name: (seq, "", []) for name, seq in base.vector.items()}
-        for name, place in at.journals.items():  # what was seen beyond the checkpoint stays seen
-            beyond = [run for run in chain.runs_in(place) if run[1] > base.vector.get(name, 0)]
-            if beyond:
-                covered = base.vector.get(name, 0)
-                places[name] = (covered, "", [(max(first, covered + 1), last, crc) for first, last, crc in beyond])
-        raise Compacted(base, Cursor(places, base.digest, at.commit).token())
-    out: list[Entry] = []
-    places = {}
+    if token and at.checkpoint != base.digest and cursor.is_behind(at, base):
+        raise Compacted(base, cursor.onto(at, base).token())
+    if commit is None:
+        commit = k.git.branch_tip(k.config.branch) or ""
+    return cursor.past(_journals(k, at, base), at, base, commit)
+
+
+def _journals(k: Kernel, at: Cursor, base: Checkpoint) -> Iterator[tuple[str, Chains]]:
+    """(writer, its lines, or the end of them) of the journals that may have more than a cursor has seen."""
+    places = at.by_writer()
     for writer, source in log.sources(k).items():
-        mine = {name: place for name, place in at.journals.items() if event.base_writer(name) == writer}
-        made = _from(source, mine, base) or log.chains(source, base.vector)
-        seen, missing = chain.consumed(made, mine)
-        out += [e for entries in made.of.values() for e in entries if id(e) not in seen]
-        places |= _places(made, mine, missing, base)
-    for name, place in at.journals.items():  # what the cursor has seen and is not here stays seen
-        places.setdefault(name, place)
-    tip = k.git.branch_tip(k.config.branch) or ""
-    shown: dict[str, Entry] = {}
-    for entry in sorted(out, key=Entry.key):
-        shown.setdefault(entry.event_id, entry)
-    return list(shown.values()), Cursor(places, base.digest if base.vector else "", tip)
+        mine = places.get(writer, {})
+        if not _plain(source, mine, base):
+            yield writer, log.chains(source, base.vector)
+        elif not _ends_at(source, mine[writer]):
+            end = cursor.rest(log.chains(source, base.vector, after=mine[writer][0]), writer, mine)
+            yield writer, end or log.chains(source, base.vector)
 
 
-def derived_since(k: Kernel, token: str | None, now: Cursor) -> list[dict[str, Any]]:
-    """The changes past a cursor that no event tells of, as derived events in total order; all where there is none."""
+def _plain(source: log.Source, mine: dict[str, chain.Position], base: Checkpoint) -> bool:
+    """Whether a writer's lines came one way, and a cursor is past all of them up to one."""
+    if not source.is_regular() or list(mine) != [source.writer]:
+        return False
+    last, _, ranges = mine[source.writer]
+    return not ranges and last > base.vector.get(source.writer, 0)
+
+
+def _ends_at(source: log.Source, place: chain.Position) -> bool:
+    """Whether a journal's last line is the one that a cursor ends at: then it need not be read."""
+    try:
+        end = journal.end(source.roots[0], source.writer)
+    except (BadFile, Disk):
+        return False  # whoever reads it tells
+    return end is not None and end.is_sound and (end.seq, f"{end.crc:08x}") == place[:2]
+
+
+Shown = tuple[dict[str, "Any"], Entry | None, dict[str, "Any"]]  # an event, its line unless it is derived, its marks
+
+
+def shown(k: Kernel, token: str | None, commit: str | None = None) -> tuple[list[Shown], Cursor]:
+    """(what a stream shows past a cursor, in total order; the cursor past it). Raises Compacted.
+
+    These are the events, and the changes that no event tells of, up to a commit of the sync branch if one is given.
+    """
     from tbdx.kernel import derived
 
-    return derived.since(k, cursor.parse(token).commit or None if token else None, now.commit or None)
-
-
-def _from(source: log.Source, mine: dict[str, chain.Position], base: Checkpoint) -> Chains | None:
-    """The end of a plain journal, from the line that a cursor ends at; None where all of it has to be read."""
-    if not source.is_regular() or list(mine) != [source.writer]:
-        return None
-    last, crc, ranges = mine[source.writer]
-    if ranges or last <= base.vector.get(source.writer, 0):
-        return None
-    made = log.chains(source, base.vector, after=last)
-    main = made.of[source.writer]
-    return made if len(made.of) == 1 and main and (main[0].seq, main[0].crc) == (last, crc) else None
-
-
-def _is_behind(at: Cursor, base: Checkpoint) -> bool:
-    """Whether a checkpoint covers anything that a cursor has not seen."""
-    for name, seq in base.vector.items():
-        place = at.journals.get(name, (0, "", []))
-        first = place[2][0][0] if place[2] and name != event.base_writer(name) else 1  # a fork begins somewhere
-        if chain.reach((max(place[0], first - 1), "", place[2])) < seq:
-            return True
-    return False
-
-
-def _places(
-    made: Chains, mine: dict[str, chain.Position], missing: dict[str, list[chain.Run]], base: Checkpoint
-) -> dict[str, chain.Position]:
-    """How far each journal of a writer is read now. `missing`: what was seen of it, and is not here."""
-    out: dict[str, chain.Position] = {}
-    for name in made.of.keys() | missing.keys():
-        entries = made.of.get(name, [])
-        covered = base.vector.get(name, None if name in made.parents else 0)
-        if entries and name in mine and mine[name][:2] == (entries[0].seq, entries[0].crc):
-            covered = entries[0].seq - 1  # only the end of it was read
-        last, crc, runs = chain.position(chain.runs_of(entries), covered)
-        gone = [run for run in missing.get(name, ()) if run[1] > base.vector.get(name, 0)]
-        if entries or gone:
-            out[name] = (last, crc, sorted({*runs, *gone}))
-    return out
+    entries, now = since(k, token, commit)
+    agents = agents_of(k, {e.event["writer"] for e in entries})
+    at = k.now_ms()
+    rows: list[Shown] = [(e.event, e, marks(e, agents.get(e.event["writer"]), at)) for e in entries]
+    before = cursor.parse(token).commit if token else ""
+    rows += [(found, None, {}) for found in derived.since(k, before or None, now.commit or None)]
+    return sorted(rows, key=lambda row: row[1].key() if row[1] else (row[0]["event_id"], "")), now
 
 
 def marks(entry: Entry, agent: str | None, now_ms: int) -> dict[str, Any]:
@@ -132,9 +120,11 @@ def marks(entry: Entry, agent: str | None, now_ms: int) -> dict[str, Any]:
     return out
 
 
-def agents_of(k: Kernel) -> dict[str, str | None]:
-    """writer -> the agent whose journal it is."""
-    return {w: journal.agent_of(s.files()[0][0]) for w, s in log.sources(k).items() if s.files()}
+def agents_of(k: Kernel, writers: set[str] | None = None) -> dict[str, str | None]:
+    """writer -> the agent whose journal it is, of all writers or some."""
+    found = log.sources(k) if writers is None or writers else {}
+    some = {w: source.files() for w, source in found.items() if writers is None or w in writers}
+    return {w: journal.agent_of(paths[0][0]) for w, paths in some.items() if paths}
 
 
 def show(k: Kernel, event_id: str) -> list[dict[str, Any]]:

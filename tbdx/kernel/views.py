@@ -11,7 +11,7 @@ from marshal import dumps, loads
 
 from tbdx.core import checkpoint, views
 from tbdx.core.event import Fact
-from tbdx.errors import BadFile, Usage
+from tbdx.errors import BadFile
 from tbdx.kernel import Kernel, log
 from tbdx.store import cache, files, journal
 
@@ -52,10 +52,7 @@ def materialize(k: Kernel, view: str, at: str | None = None) -> views.View:
     return views.View(view, views.rows(view, state, found))
 
 
-def check(view: str) -> None:
-    """Raises Usage for what is no view."""
-    if view not in views.VIEWS:
-        raise Usage(f"no view {view}", hint=f"there are {', '.join(views.VIEWS)}")
+check = views.check
 
 
 def _issues(k: Kernel) -> dict[str, Any]:

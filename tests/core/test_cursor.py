@@ -1,4 +1,4 @@
-"""Cursors: opaque tokens that come back as they were, and anything else is refused."""
+"""Cursors: opaque tokens that come back as they were, and anything else is refused; what is past one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tbdx.core import cursor
+from happening import crc, entry, event_id, line, made, writer
+from tbdx.core import chain, cursor
+from tbdx.core.checkpoint import NONE
+from tbdx.core.cursor import Cursor
 from tbdx.core.jsontext import dumps
 from tbdx.errors import Usage
 
@@ -67,3 +70,58 @@ def test_no_bytes_crash_it(data: bytes) -> None:
 
     with contextlib.suppress(Usage):
         cursor.parse("c1." + urlsafe_b64encode(data).decode())
+
+
+# what is past one
+
+A, B = writer("a"), writer("b", 2)
+crcs = st.sampled_from(["", "00000000", "zz"])
+places = st.tuples(st.integers(0, 9), crcs, st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), crcs), max_size=3))
+
+
+@st.composite
+def journals_of(draw: Any) -> list[tuple[str, chain.Chains]]:
+    """The lines of two writers, with copies that went on apart, some of them not here."""
+    out = []
+    for k, of in enumerate((A, B)):
+        ends = [(0, chain.ROOT)]
+        lines = []
+        for n in range(draw(st.integers(0, 8))):
+            seq, prev = draw(st.sampled_from(ends[-2:]))
+            known = {"event_id": event_id(draw(st.integers(0, 30)), 100 * k + n)}
+            raw = line(made(of, seq + 1, 0, prev=prev, body={"n": n}) | known)
+            ends.append((seq + 1, crc(raw)))
+            lines += [entry(raw)] if draw(st.integers(0, 5)) else []
+        out.append((of, chain.assemble(of, lines)))
+    return out
+
+
+@few
+@given(journals_of(), st.integers(0, 20))
+def test_a_cursor_in_mid_page_gives_the_rest_of_it_and_no_more(lines: list[Any], n: int) -> None:
+    shown, end = cursor.past(lines, Cursor({}), NONE, "")
+    middle = cursor.without(end, shown[n:])
+    rest, same = cursor.past(lines, middle, NONE, "")
+    assert [e.raw for e in rest] == [e.raw for e in shown[n:]] and same.token() == end.token()
+    assert cursor.past(lines, end, NONE, "")[0] == []
+    seen = {e.name for e in shown[:n]}
+    assert middle.journals.keys() == seen
+
+
+@few
+@given(journals_of(), st.dictionaries(st.sampled_from([A, B, f"{A}~01234567", "x"]), places, max_size=3), st.data())
+def test_no_cursor_that_somebody_made_up_crashes_a_reader(lines: list[Any], held: dict[str, Any], data: Any) -> None:
+    at = Cursor(held)
+    shown, end = cursor.past(lines, at, NONE, "")
+    cursor.without(end, shown[data.draw(st.integers(0, 9)) :])
+    cursor.has_gap(end)
+    cursor.is_behind(end, NONE)
+    for of, some in lines:
+        cursor.rest(some, of, at.by_writer().get(of, {}))
+
+
+def test_a_gap_is_known_but_not_where_a_fork_begins() -> None:
+    assert not cursor.has_gap(Cursor({A: (3, "c", []), f"{A}~01234567": (0, "", [(2, 5, "c")])}))
+    assert cursor.has_gap(Cursor({A: (3, "c", [(5, 6, "c")])}))
+    assert cursor.has_gap(Cursor({A: (0, "", [(2, 2, "c")])}))
+    assert not cursor.has_gap(Cursor({A: (0, "", [(1, 5, ""), (6, 9, "c")])}))
