@@ -25,7 +25,8 @@ def add(c: Call) -> None:
     if c.dry:
         return c.would("Would add", **made)
     if c.json:
-        return c.out.data(made, None)
+        c.out.data(made, None)
+        return
     word = "Added before:" if made["duplicate"] else "Added"
     c.out.success(one_line(f"{word} {made['artifact_id']}  {_about(c, made)}"))
 
@@ -78,7 +79,8 @@ def get(c: Call) -> None:
     if to not in (None, "-"):
         fields = artifacts.save(c.kernel, c["id"], to, force=c["force"])
         row = {"artifact_id": fields["id"], "path": to, "size": fields["size"], "digest": fields["digest"]}
-        return c.out.data(row, None) if c.json else c.out.success(f"{to}: {_size(fields['size'])}")
+        c.out.data(row, None) if c.json else c.out.success(f"{to}: {_size(fields['size'])}")
+        return
     fields, pieces = artifacts.get(c.kernel, c["id"])
     if c.json:
         row = {name: value for name, value in fields.items() if name not in ("type", "id")}

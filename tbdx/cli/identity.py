@@ -26,7 +26,8 @@ def list_(c: Call) -> None:
 
     found = agents.listed(c.kernel, retired=c["all"])
     if c.json:
-        return c.out.data(found)
+        c.out.data(found)
+        return
     if not found:
         raise Nothing("no agents yet", hint="tbdx agent register makes one known")
     c.out.lines(_line(row) for row in found)

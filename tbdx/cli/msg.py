@@ -109,7 +109,7 @@ def recv(c: Call) -> None:
         if c.json:
             c.out.data(row, None)
         else:
-            about = row.get("work_id") or row.get("message_id")
+            about = next((row[name] for name in ("work_id", "message_id", "artifact_id") if name in row), None)
             about = f" of {_name(c, about)}" if about else ""
             c.out.text(f"{row['event_id']}  your {row['rejected']}{about} does not count: {one_line(row['reason'])}")
     if not found and not notices:
@@ -179,7 +179,8 @@ def _rows(c: Call, found: list[Shown]) -> None:
 
 def _print(c: Call, row: Shown) -> None:
     if c.json:
-        return c.out.data(row, None)
+        c.out.data(row, None)
+        return
     lines = [_head(c, row)]
     if row.get("work_id"):
         lines.append(f"  about {c.kernel.display(row['work_id'])}")

@@ -543,6 +543,7 @@ COMMANDS: dict[str, Row] = {
         "Say what one is about; others learn of it once a minute at most",
         ("state",),
         (("note", ("--note",), "TEXT", "more about it"), _AS),
+    ),
     "bus pub": (
         "bus:pub",
         "Publish drafts or events: from options, or JSON Lines on stdin",
@@ -573,7 +574,7 @@ COMMANDS: dict[str, Row] = {
         "bus:snapshot",
         "What there is now: events and a cursor, or a view",
         (),
-        (_BUS, _SINCE, ("view", ("--view",), "VIEW", "work, status, rejects or agents")),
+        (_BUS, _SINCE, ("view", ("--view",), "VIEW", "work, inbox, threads, agents, status or rejects")),
     ),
     "coord on": ("coord:on", "Share events, on a branch of their own", (), ()),
     "coord off": ("coord:off", "Keep events in this clone", (), ()),

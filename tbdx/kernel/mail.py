@@ -228,7 +228,18 @@ def _sent_before(k: Kernel, key: str, said: str) -> dict[str, Any] | None:
 def _put(k: Kernel, letter: Letter) -> list[dict[str, Any]]:
     """Neither the file nor the event stays without the other."""
     fields = letter.fields
-    data = agents.write_new(k, "message", fields)
+    try:
+        data = agents.write_new(k, "message", fields)
+        with journal.locked(k):  # whether the key is new was seen under tbd's lock, which all who send hold
+            return journal.append_locked(k, _told(k, letter, data))
+    except TbdxError:
+        files.discard(entities.path_of(k.repo, fields["id"], "message"))
+        raise
+
+
+def _told(k: Kernel, letter: Letter, data: bytes) -> list[dict[str, Any]]:
+    """The events of a message: that it was sent, and for whom it is only kept."""
+    fields = letter.fields
     refs = {"message_id": fields["id"]}
     refs |= {name: fields[name] for name in ("thread_id", "reply_to", "work_id") if name in fields}
     body = {"to": [*fields["to"], *fields["cc"]], "recipients": fields["recipients"], "blob": k.blob(data.decode())}
@@ -241,11 +252,7 @@ def _put(k: Kernel, letter: Letter) -> list[dict[str, Any]]:
         drafts.append(
             {"type": "msg.bounced", "refs": {"message_id": fields["id"]}, "body": {"reason": reason, "to": who}}
         )
-    try:
-        return journal.append(k, drafts)
-    except TbdxError:
-        files.discard(entities.path_of(k.repo, fields["id"], "message"))
-        raise
+    return drafts
 
 
 # reading and acknowledging

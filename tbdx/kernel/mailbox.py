@@ -168,7 +168,7 @@ def received(
     k: Kernel, reader: str, *, unread: bool = False, max_tokens: int | None = None
 ) -> tuple[list[Shown], list[Shown]]:
     """(the messages to a reader, in the order in which they were sent; notices of what was rejected of theirs)."""
-    box = Box(k, "work")
+    box = Box(k, "work", "artifacts")
     if unread:
         ids: Iterable[str] = box.unread_of(reader)
     else:
@@ -182,12 +182,12 @@ def received(
 
 def _notices(box: Box, reader: str, *, unread: bool) -> list[Shown]:
     out = []
-    for part in ("work", "mail"):
+    for part, name in (("work", "work_id"), ("mail", "message_id"), ("artifacts", "artifact_id")):
         for event_id, (type_, agent, about, why) in box.state[part]["rejects"].items():
             is_read = bool(mail.early_marks(box.mail, event_id, reader))
             if agent == reader and not (unread and is_read):
                 row = {"event_id": event_id, "rejected": type_, "reason": why, "unread": not is_read}
-                out.append(row | ({"work_id" if part == "work" else "message_id": about} if about else {}))
+                out.append(row | ({name: about} if about else {}))
     return sorted(out, key=lambda row: str(row["event_id"]))
 
 
