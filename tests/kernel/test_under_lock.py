@@ -282,6 +282,7 @@ def _bundled(a: Clone, b: Clone) -> None:
 
 OF_EVENTS = [
     Case("ev emit", ("ev", "emit", "--type", "agent.session_started")),
+    Case("msg send", ("msg", "send", "--to", "all", "--body", "x")),
     Case("ev import", ("ev", "import", "theirs.jsonl"), _exported),
     Case("artifact add", ("artifact", "add", "a.txt"), lambda a, b: _large(a)),
     Case("ev compact", ("ev", "compact"), lambda a, b: _emitted(a)),

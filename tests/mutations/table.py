@@ -490,6 +490,13 @@ LOCKS = [
         f"{EVENTS}[ev compact]",
     ),
     Row(
+        "the lock of events: msg send",
+        "kernel/mail.py",
+        "with journal.locked(k):",
+        "if True:",
+        f"{EVENTS}[msg send]",
+    ),
+    Row(
         "the lock of events: artifact add",
         "kernel/artifacts.py",
         "with journal.locked(k):",
