@@ -27,7 +27,7 @@ ROW = ("sent", "from", "to", "recipients", "thread_id", "reply_to", "work_id", "
 
 def new_mail() -> State:
     return {
-        "messages": {},  # id -> JSON text of ROW
+        "messages": {},  # id -> JSON text of ROW; recipients are null where they are `to`
         "unread": {},  # agent -> {id}; under `all` every message to all
         "waiting": {},  # agent -> {id: ack_by}, acknowledgements that are owed
         "seen": {},  # agent -> {id: whether it was acknowledged}, of messages to all
@@ -76,8 +76,11 @@ def _sent(state: State, e: Fact) -> str | None:
     recipients = _texts(body.recipients) if body.recipients is not None else to
     ack_by = (body.ack_by if isinstance(body.ack_by, str) else "") if body.ack_required is True else None
     thread = e.refs.thread_id if isinstance(e.refs.thread_id, str) else None
+    if thread == f"th-{message[3:]}" and not e.refs.reply_to:
+        thread = None  # which is what it is read as: a mailbox of ten thousand is read by every command
     importance = body.importance if isinstance(body.importance, str) else "normal"
-    row = [e.event_id, e.actor.agent_id, to, recipients, thread, e.refs.reply_to, e.refs.work_id, importance]
+    reached = None if recipients == to else recipients
+    row = [e.event_id, e.actor.agent_id, to, reached, thread, e.refs.reply_to, e.refs.work_id, importance]
     state["messages"][message] = dumps([*row, ack_by, body.blob, e.writer])
     for address in recipients:
         state["unread"].setdefault(address, {})[message] = None
@@ -115,7 +118,7 @@ def _acked(state: State, message: object, reader: str, event_id: str, agent: str
     if text is None:
         state["early"].setdefault(message, []).append(["msg.acked", reader, event_id])
         return None
-    recipients = loads(text)[3]
+    recipients = row_of(state, message)["recipients"]
     if reader not in recipients and ALL not in recipients:
         return f"it is to {', '.join(recipients[:5])}, not to {reader}"
     _mark(state, message, reader, acked=True)
@@ -172,7 +175,8 @@ _INSIDE = ("ack_by", "writer")  # what a row of the inbox does not show as it is
 
 def row_of(state: State, message: str) -> dict[str, Any]:
     """What is known of a message by its event, as ROW names it. Raises KeyError."""
-    return dict(zip(ROW, loads(state["messages"][message]), strict=True))
+    row = dict(zip(ROW, loads(state["messages"][message]), strict=True))
+    return row if row["recipients"] is not None else row | {"recipients": row["to"]}
 
 
 def unread_by(state: State, reader: str) -> dict[str, None]:
