@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def thin_out(items: list[pytest.Item]) -> None:
-    """Of tests of flows with many parameters, every third is played without --long."""
+    """Of tests of flows with many parameters, every fourth is played without --long."""
     seen: dict[str, int] = {}
     cases = [i for i in items if isinstance(i, pytest.Function) and hasattr(i, "callspec")]
     flows = [i for i in cases if i.path.parent.name in FLOWS and "long" not in i.keywords]
@@ -53,7 +53,7 @@ def thin_out(items: list[pytest.Item]) -> None:
     for item in flows:
         name = f"{item.path}::{item.originalname}"
         n = seen[name] = seen.get(name, -1) + 1
-        if count[name] > 3 and n % 3:
+        if count[name] > 3 and n % 4:
             item.add_marker(pytest.mark.long)
 
 

@@ -36,7 +36,7 @@ def stopped(world: World, name: str, n: int, how: str) -> float | None:
     return world.check(None if stop.dead else done)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS[::10], ids=lambda s: s.name)
+@pytest.mark.parametrize("scenario", SCENARIOS[::18], ids=lambda s: s.name)
 def test_a_kill_at_some_points(clones: Clones, scenario: Scenario) -> None:
     """At every eighth of them, the first time or the last."""
     world, turn = World(clones, scenario), SCENARIOS.index(scenario)

@@ -45,7 +45,7 @@ def stopped(tracer: Tracer, chosen: list[Stop]) -> tuple[list[str], list[float],
     return bad, took, hit
 
 
-@pytest.mark.parametrize("scenario", TRACED[1::2], ids=lambda s: s.name)
+@pytest.mark.parametrize("scenario", TRACED[1::4], ids=lambda s: s.name)
 def test_a_kill_at_some_system_calls(clones: Clones, scenario: Scenario, tmp_path: Path) -> None:
     needed()
     tracer = Tracer(World(clones, scenario), tmp_path)

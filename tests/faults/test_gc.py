@@ -68,6 +68,7 @@ def test_objects_taken_by_a_gc_that_looked_before_the_branch_held_them_are_store
     assert (fields(b, x)["title"], fields(b, x)["priority"]) == ("from b", 0)
 
 
+@pytest.mark.long
 def test_while_a_gc_runs_what_is_new_is_not_loose_alone(clones: Clones) -> None:
     a, b = clones
     x = a.create("T")
@@ -141,6 +142,7 @@ def tidied(clones: Clones, rounds: int, how: str, good: Callable[[int], bool]) -
     assert tip(a) == tip(b)
 
 
+@pytest.mark.long
 def test_tidying_up_all_the_time_has_no_effect(clones: Clones) -> None:
     tidied(clones, 4, "", lambda code: code == 0)
 
