@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tbdx.core import attic, codec, loose, merge
 from tbdx.core.entity import FIELDS, problems
+from tbdx.core.meet import lines
 
 Issue = dict[str, Any]
 
@@ -151,7 +152,7 @@ def new_lines(was: str, text: str) -> Counter[str]:
 def check_nothing_is_lost(meeting: tuple[Issue | None, Issue, Issue]) -> None:
     base, a, b = meeting
     merged, losses = merge.merge_issues(base, a, b)
-    for side in (a, b):
+    for side, other in ((a, b), (b, a)):
         for name, value in side.items():
             if name in ("version", "updated_at"):
                 continue
@@ -160,9 +161,16 @@ def check_nothing_is_lost(meeting: tuple[Issue | None, Issue, Issue]) -> None:
             if RULES.get(name) == "lines" and value in lost:
                 continue
             if RULES.get(name) == "lines":  # the lines that it put in are in the merged text
-                assert new_lines(was or "", value) <= new_lines(was or "", merged.get(name, "")), (name, merged)
+                gone = new_lines(other.get(name) or "", was or "")  # an equal line of before, which the other took out
+                there = new_lines(was or "", merged.get(name, "")) + gone
+                assert new_lines(was or "", value) <= there, (name, merged)
             else:
                 assert is_kept(value, was, [merged.get(name), *lost]), (name, value, merged, lost)
+
+
+def test_a_line_that_one_adds_and_the_other_takes_out_is_there_once() -> None:
+    """One puts a second `one` below the first, the other makes `two` of that."""
+    assert lines("one", ["one\none", "two"])[0] == lines("one", ["two", "one\none"])[0] == "two\none"
 
 
 def check_algebra(meeting: tuple[Issue | None, Issue, Issue]) -> None:
