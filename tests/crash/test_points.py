@@ -64,7 +64,7 @@ def chosen(found: dict[str, int]) -> list[tuple[str, int, str]]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("scenario", SCENARIOS if WHOLE else SCENARIOS[1::6], ids=lambda s: s.name)
+@pytest.mark.parametrize("scenario", SCENARIOS if WHOLE else SCENARIOS[1::8], ids=lambda s: s.name)
 def test_a_stop_at_each_point(clones: Clones, scenario: Scenario, record_property: Record) -> None:
     world = World(clones, scenario)
     stops, bad, took = chosen(world.points), list[str](), list[float]()

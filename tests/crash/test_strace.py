@@ -62,7 +62,7 @@ def test_a_stop_at_system_calls(
     needed()
     tracer = Tracer(World(clones, scenario), tmp_path)
     found = stops(tracer.changes(), how)
-    most = len(found) if WHOLE else 16 if how == "signal=KILL" else 4
+    most = len(found) if WHOLE else 10 if how == "signal=KILL" else 3
     chosen = spread(found, most, shift=len(how))
     bad, took, hit = stopped(tracer, chosen)
     record(record_property, f"system calls, {how}: {scenario.name}", len(chosen), bad, took)

@@ -32,7 +32,7 @@ def test_a_seed_goes_well_with_a_real_git_too() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(2))
 def test_nothing_is_lost_under_any_of_very_many_seeds(part: int) -> None:
-    play(range(part * 300, part * 300 + 300), real_every=100)
+    play(range(part * 200, part * 200 + 200), real_every=100)
 
 
 def test_a_seed_is_played_the_same_way_again() -> None:
